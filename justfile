@@ -1,0 +1,29 @@
+# Every habit of this project, one line each.
+
+# Run everything on the embedded backend; Ctrl-C stops it
+up *args:
+    cargo run -- up {{args}}
+
+# The tests
+test *args:
+    cargo test {{args}}
+
+# Everything CI checks
+check:
+    .ci/run
+
+# Prove the contract against what is running
+verify *args:
+    cargo run -q -- verify {{args}}
+
+# What this machine has and lacks for each run mode
+doctor:
+    cargo run -q -- doctor
+
+# Speed, memory and loss at 2,000 requests/s for 60 s, release build
+bench:
+    cargo bench --bench accounting
+
+# Take the README's picture from the running page
+pictures:
+    SIGNALBOX_PICTURES=docs/images cargo test --test page_in_a_real_browser
