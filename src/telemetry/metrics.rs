@@ -1,17 +1,37 @@
 //! Instruments made from the contract. Used by `app` and `load`; no metric name may be written outside `names`.
-use opentelemetry::{Context, KeyValue, global, metrics as otel};
 
-use super::names::{Metric, SCOPE};
+use std::sync::Arc;
+
+use opentelemetry::trace::TraceContextExt;
+use opentelemetry::{Context, KeyValue, global, metrics as otel};
+use opentelemetry_sdk::metrics::data::ResourceMetrics;
+use opentelemetry_sdk::metrics::reader::MetricReader;
+
+use super::exemplars::Reservoir;
+use super::names::{DURATION_BUCKETS, Metric, SCOPE};
+use super::{exposition, pipeline::Reader};
 
 /// Renders `/metrics`.
 #[derive(Debug, Clone)]
-pub struct Exposition {}
+pub struct Exposition {
+    reader: Option<Reader>,
+    reservoir: Arc<Reservoir>,
+}
 
 impl Exposition {
+    /// `reader` is `None` when the SDK is disabled.
+    pub(super) fn new(reader: Option<Reader>, reservoir: Arc<Reservoir>) -> Self {
+        Self { reader, reservoir }
+    }
+
     /// The exposition; `open_metrics` chooses OpenMetrics 1.0 with exemplars over text format 0.0.4.
     pub fn render(&self, open_metrics: bool) -> String {
-        let _ = open_metrics;
-        String::new()
+        let mut collected = ResourceMetrics::default();
+        if let Some(reader) = &self.reader {
+            // After shutdown there is nothing to collect: the answer is an empty exposition.
+            let _ = reader.collect(&mut collected);
+        }
+        exposition::render(&collected, &self.reservoir, open_metrics)
     }
 }
 
@@ -22,12 +42,27 @@ pub fn meter() -> otel::Meter {
 
 /// A duration histogram whose points carry exemplars of sampled spans.
 #[derive(Debug, Clone)]
-pub struct Histogram(otel::Histogram<f64>);
+pub struct Histogram {
+    instrument: otel::Histogram<f64>,
+    name: &'static str,
+    reservoir: Arc<Reservoir>,
+}
 
 impl Histogram {
     /// The contract's histogram, with its own buckets.
     pub fn new(metric: &'static Metric) -> Self {
-        Self(meter().f64_histogram(metric.name).with_unit(metric.unit).with_description(metric.description).build())
+        Self::with(&meter(), Reservoir::global(), metric)
+    }
+
+    /// The same of another meter and reservoir than the process's.
+    pub fn with(meter: &otel::Meter, reservoir: Arc<Reservoir>, metric: &'static Metric) -> Self {
+        let instrument = meter
+            .f64_histogram(metric.name)
+            .with_unit(metric.unit)
+            .with_description(metric.description)
+            .with_boundaries(DURATION_BUCKETS.to_vec())
+            .build();
+        Self { instrument, name: metric.name, reservoir }
     }
 
     /// Records a value in the span that is current.
@@ -36,8 +71,9 @@ impl Histogram {
     }
 
     /// Records a value in the span of a context.
-    pub fn record_in(&self, _context: &Context, value: f64, attributes: &[KeyValue]) {
-        self.0.record(value, attributes);
+    pub fn record_in(&self, context: &Context, value: f64, attributes: &[KeyValue]) {
+        self.instrument.record(value, attributes);
+        self.reservoir.offer(context.span().span_context(), self.name, DURATION_BUCKETS, value, attributes);
     }
 }
 

@@ -1,53 +1,38 @@
 //! OpenTelemetry set-up for `app` and `load`. [`names`], the contract, compiles without the SDK for `verify` and dashboards.
+//!
+//! `config` reads the variables -> `pipeline` makes three providers over `worker` (bounded queues, one exporter thread a
+//! signal) and `otlp` (the wire) -> `subscriber` feeds them from `tracing`. `stats` accounts for every record;
+//! `self_report` says what was lost. Which variables are honoured: `docs/telemetry.md`.
+
+#[cfg(feature = "telemetry")]
+pub mod config;
+#[cfg(feature = "telemetry")]
+pub mod exemplars;
+#[cfg(feature = "telemetry")]
+mod exposition;
+#[cfg(feature = "telemetry")]
+mod init;
 #[cfg(feature = "telemetry")]
 pub mod metrics;
 pub mod names;
 #[cfg(feature = "telemetry")]
+mod otlp;
+#[cfg(feature = "telemetry")]
+pub mod pipeline;
+#[cfg(feature = "telemetry")]
 pub mod propagation;
+#[cfg(feature = "telemetry")]
+pub mod redact;
+#[cfg(feature = "telemetry")]
+mod resource;
+#[cfg(feature = "telemetry")]
+mod self_report;
+#[cfg(feature = "telemetry")]
+pub mod stats;
+#[cfg(feature = "telemetry")]
+pub mod subscriber;
+#[cfg(feature = "telemetry")]
+mod worker;
 
 #[cfg(feature = "telemetry")]
 pub use init::{ShutdownReport, Telemetry};
-
-#[cfg(feature = "telemetry")]
-mod init {
-    use crate::env::InvalidSetting;
-    use std::time::Duration;
-
-    /// The three signals of this process, from `init` to `shutdown`.
-    #[derive(Debug)]
-    pub struct Telemetry {}
-
-    /// What the last flush left behind.
-    #[derive(Debug, Default, Clone, PartialEq, Eq)]
-    pub struct ShutdownReport {
-        /// Spans lost over the process's life.
-        pub spans_lost: u64,
-        /// Log records lost over the process's life.
-        pub logs_lost: u64,
-        /// Metric points lost over the process's life.
-        pub points_lost: u64,
-        /// `true` when the deadline passed before every signal was flushed.
-        pub timed_out: bool,
-    }
-
-    impl Telemetry {
-        /// Reads `OTEL_*`, sets the global providers and the `tracing` subscriber.
-        ///
-        /// # Errors
-        /// When a variable has a value that is not allowed.
-        pub fn init(_service_name: &'static str) -> Result<Self, InvalidSetting> {
-            tracing_subscriber::fmt().json().init();
-            Ok(Self {})
-        }
-
-        /// The Prometheus exposition of every instrument: text format 0.0.4, or OpenMetrics 1.0 with exemplars.
-        pub fn exposition(&self) -> super::metrics::Exposition {
-            super::metrics::Exposition {}
-        }
-
-        /// Flushes the three signals in parallel under one deadline.
-        pub async fn shutdown(self, _deadline: Duration) -> ShutdownReport {
-            ShutdownReport::default()
-        }
-    }
-}
