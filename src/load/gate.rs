@@ -42,6 +42,8 @@ impl Gate {
         self.mark(user, false);
         let mut target = self.target.subscribe();
         tokio::select! {
+            // Stopping wins over an open gate.
+            biased;
             () = self.stop.cancelled() => false,
             open = target.wait_for(|target| user < *target) => {
                 let open = open.is_ok();

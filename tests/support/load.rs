@@ -15,25 +15,25 @@ use axum::{Json, Router};
 
 /// What the stub saw.
 #[derive(Debug, Default)]
-pub struct Seen {
+pub(crate) struct Seen {
     /// Requests by method and path.
-    pub requests: BTreeMap<String, u64>,
+    pub(crate) requests: BTreeMap<String, u64>,
     /// The `traceparent` of each request; empty where it had none.
-    pub traceparents: Vec<String>,
+    pub(crate) traceparents: Vec<String>,
 }
 
 /// A stub app that listens on a free port of loopback.
 #[derive(Debug, Clone)]
-pub struct StubApp {
+pub(crate) struct StubApp {
     /// Where it listens.
-    pub address: SocketAddr,
+    pub(crate) address: SocketAddr,
     /// What it saw so far.
-    pub seen: Arc<Mutex<Seen>>,
+    pub(crate) seen: Arc<Mutex<Seen>>,
 }
 
 impl StubApp {
     /// Starts one; `crashes` is the status of `/crash`.
-    pub async fn start(crashes: StatusCode) -> Self {
+    pub(crate) async fn start(crashes: StatusCode) -> Self {
         let seen = Arc::new(Mutex::new(Seen::default()));
         let ok = || async { "ok" };
         let error = |request: Request| async move {
@@ -72,7 +72,7 @@ async fn note(State(seen): State<Arc<Mutex<Seen>>>, request: Request, next: Next
 }
 
 /// `signalbox load` with arguments, exporting to nowhere that answers.
-pub fn load(args: &[&str]) -> Command {
+pub(crate) fn load(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_signalbox"));
     command.arg("load").args(args).stdin(Stdio::null());
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("OTEL_") || name == "APP_URL") {
