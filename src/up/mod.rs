@@ -6,12 +6,14 @@
 //! | `plan` | ports, addresses and the children's environment |
 //! | `child` | one child process: start, log file, end |
 //! | [`progress`] | asks the console how things go |
+//! | `proof` | runs `verify` |
 //!
 //! Nothing is restarted: when a child dies, all stop, and its code is `up`'s.
 
 mod child;
 mod plan;
 pub mod progress;
+mod proof;
 
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
@@ -19,7 +21,6 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use tokio::io::{AsyncBufReadExt, BufReader};
 
 use crate::cli::UpArgs;
 use crate::facts;
@@ -27,13 +28,12 @@ use crate::facts;
 use self::child::{Child, End};
 use self::plan::Plan;
 use self::progress::Asker;
+use self::proof::{Stage, Verified, finished, verify};
 
 /// Longest wait for a child to be ready. The app's first start migrates its store.
 const READY_WITHIN: Duration = Duration::from_secs(30);
 /// Longest wait for the first signal.
 const FIRST_SIGNAL_WITHIN: Duration = Duration::from_secs(20);
-/// Longest wait for `verify`; design: it may add 60 s.
-const VERIFY_WITHIN: Duration = Duration::from_secs(60);
 /// Pause between two looks at something that is about to be.
 const PAUSE: Duration = Duration::from_millis(20);
 
@@ -95,34 +95,6 @@ pub async fn run(args: UpArgs) -> anyhow::Result<ExitCode> {
     }
     Ok(ExitCode::from(code))
 }
-
-/// When `verify` runs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    /// As traffic flows: a spike has not been yet; only failures are shown.
-    Traffic,
-    /// After a spike: everything must be there, and is shown.
-    AfterSpike,
-}
-
-impl Stage {
-    fn words(self) -> &'static str {
-        match self {
-            Self::Traffic => "as traffic flows",
-            Self::AfterSpike => "after the spike",
-        }
-    }
-}
-
-/// How a run of `verify` ended.
-struct Verified {
-    code: u8,
-    summary: String,
-    stage: Stage,
-}
-
-/// A run of `verify` under way.
-type Verifying = tokio::task::JoinHandle<anyhow::Result<Verified>>;
 
 /// The children, and where they are.
 struct Family {
@@ -321,51 +293,6 @@ impl Family {
                 child.stop().await;
             }
         }
-    }
-}
-
-/// The summary line, not the heading.
-fn is_summary(line: &str) -> bool {
-    line.starts_with("verify: ") && line.contains(" passed, ")
-}
-
-/// Runs `verify`, printing its checks as they end; its summary is returned for the caller to print.
-async fn verify(plan: Plan, stage: Stage) -> anyhow::Result<Verified> {
-    let mut command = plan.command(&["verify".to_owned()])?;
-    match stage {
-        // `verify::SPIKE_VARIABLE`; `up` imports no sibling.
-        Stage::Traffic => command.env("SIGNALBOX_VERIFY_SPIKE", "0"),
-        Stage::AfterSpike => command.arg("--require-all"),
-    };
-    let mut child = command.stdout(std::process::Stdio::piped()).spawn().context("cannot start verify")?;
-    let stdout = child.stdout.take().context("verify has no stdout")?;
-    let mut lines = BufReader::new(stdout).lines();
-    let mut summary = "verify: 0 passed, 1 failed".to_owned();
-    let reading = async {
-        while let Some(line) = lines.next_line().await? {
-            if is_summary(&line) {
-                summary = line;
-            } else if stage == Stage::AfterSpike || line.starts_with("FAIL") {
-                println!("{line}");
-            }
-        }
-        child.wait().await
-    };
-    let code = match tokio::time::timeout(VERIFY_WITHIN, reading).await {
-        Ok(status) => End::from(status?).code(),
-        Err(_) => {
-            println!("FAIL  verify did not end within {VERIFY_WITHIN:?}");
-            1
-        }
-    };
-    Ok(Verified { code, summary, stage })
-}
-
-/// The end of a run of `verify`; never when none is under way.
-async fn finished(running: &mut Option<Verifying>) -> Result<anyhow::Result<Verified>, tokio::task::JoinError> {
-    match running {
-        Some(running) => running.await,
-        None => std::future::pending().await,
     }
 }
 
