@@ -43,13 +43,7 @@ const ENGINE: Need = need(&["podman", "docker"], V, "Debian: apt-get install pod
 const TERRAFORM: Need = need(&["terraform", "tofu"], &["version"], "nix develop, or the vendor's package");
 
 const MODES: &[Mode] = &[
-    Mode {
-        name: "embedded",
-        start: "signalbox up",
-        needs: &[],
-        programs: &["console", "app"],
-        ports_are_fixed: false,
-    },
+    Mode { name: "embedded", start: "signalbox up", needs: &[], programs: &["console", "app"], ports_are_fixed: false },
     Mode {
         name: "native processes",
         start: "process-compose with configs/processes, or nix run .#stack",
@@ -148,7 +142,11 @@ pub async fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
     }
     let possible = modes.iter().any(|mode| mode.mode == "embedded" && mode.ready);
     let report = Report { version: env!("CARGO_PKG_VERSION"), modes };
-    if args.json { println!("{}", serde_json::to_string_pretty(&report)?) } else { print(&report) }
+    if args.json {
+        println!("{}", serde_json::to_string_pretty(&report)?)
+    } else {
+        print(&report)
+    }
     Ok(if possible { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -210,9 +208,9 @@ async fn look_for(need: &Need) -> ToolReport {
 fn on_path(name: &str) -> Option<PathBuf> {
     use std::os::unix::fs::PermissionsExt;
     let path = std::env::var_os("PATH")?;
-    std::env::split_paths(&path).map(|folder| folder.join(name)).find(|file| {
-        file.metadata().is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0)
-    })
+    std::env::split_paths(&path)
+        .map(|folder| folder.join(name))
+        .find(|file| file.metadata().is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0))
 }
 
 /// First line that a tool prints about its version.

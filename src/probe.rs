@@ -106,7 +106,16 @@ mod tests {
         assert_eq!(socket("http://localhost"), parts("localhost:80", "/"));
         assert_eq!(socket("http://[::1]:81"), parts("[::1]:81", "/"));
         assert_eq!(socket("http://[::1]/x"), parts("[::1]:80", "/x"));
-        for url in ["https://a/", "a", "http://", "http://:81/", "http://a:b/", "http://a:99999/", "http://u@a/", "http://a/ b"] {
+        for url in [
+            "https://a/",
+            "a",
+            "http://",
+            "http://:81/",
+            "http://a:b/",
+            "http://a:99999/",
+            "http://u@a/",
+            "http://a/ b",
+        ] {
             assert_eq!(socket(url), None, "{url}");
         }
     }

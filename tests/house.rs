@@ -126,7 +126,8 @@ fn modules_import_only_whom_the_design_allows() {
 
 #[test]
 fn the_rule_sees_every_way_to_write_an_import() {
-    let source = "use crate::{facts, telemetry::{metrics, names}};\nlet x = crate::app::Router;\nuse super::super::load::y;";
+    let source =
+        "use crate::{facts, telemetry::{metrics, names}};\nlet x = crate::app::Router;\nuse super::super::load::y;";
     assert_eq!(imports(source, 2), ["facts", "telemetry::", "app::Router", "load::y"].map(|p| p.trim_end_matches(':')));
     assert!(!may("telemetry::names", "telemetry"));
     assert!(may("telemetry::names", "telemetry::names::attr"));

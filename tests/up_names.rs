@@ -1,5 +1,7 @@
 //! `up` imports no sibling, so the names it asks the console for are its own: these hold them to the contract.
 
+#![cfg(all(feature = "app", feature = "load", feature = "console"))]
+
 use signalbox::telemetry::names::{EVENT_LOAD_PHASE, METRICS, attr};
 use signalbox::up::progress;
 

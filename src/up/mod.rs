@@ -169,7 +169,8 @@ impl Family {
 
     fn print_table(&self, args: &UpArgs) {
         let pid = |child: &Option<Child>| child.as_ref().map_or(0, Child::pid);
-        let lasting = args.for_.map_or("until stopped".to_owned(), |d| format!("for {}", humantime::format_duration(d)));
+        let lasting =
+            args.for_.map_or("until stopped".to_owned(), |d| format!("for {}", humantime::format_duration(d)));
         let plan = &self.plan;
         let rows = [
             ("what", "where".to_owned(), "state".to_owned()),

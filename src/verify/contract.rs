@@ -151,7 +151,9 @@ fn server_span<'a, B: Backend>(proof: Proof<'a, B>, sent: &'a Sent) -> Check<'a>
             (is != promised).then(|| format!("{what} is {is}, promised is {promised}"))
         };
         let wrong = facts.iter().filter_map(wrong).collect::<Vec<_>>();
-        Finding::when(wrong.is_empty(), || format!("span {} of trace {}: {}", span.id, sent.marked.trace_id, wrong.join("; ")))
+        Finding::when(wrong.is_empty(), || {
+            format!("span {} of trace {}: {}", span.id, sent.marked.trace_id, wrong.join("; "))
+        })
     })
 }
 
@@ -172,7 +174,10 @@ fn is_below(span: &Span, ancestor: &str, spans: &[Span]) -> bool {
 fn child_span<'a, B: Backend>(proof: Proof<'a, B>, sent: &'a Sent, name: &'static str) -> Check<'a> {
     on_trace(proof, sent, &format!("child span `{name}`"), move |server, spans| {
         let Some(child) = spans.iter().find(|span| span.name == name && is_below(span, &server.id, spans)) else {
-            return Finding::Missing(format!("no span `{name}` below the server span in trace {}", sent.marked.trace_id));
+            return Finding::Missing(format!(
+                "no span `{name}` below the server span in trace {}",
+                sent.marked.trace_id
+            ));
         };
         let is_query = name.starts_with("SELECT ");
         if is_query && !(child.kind == "CLIENT" && child.attributes.contains_key(attr::DB_SYSTEM_NAME)) {

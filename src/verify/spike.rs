@@ -43,9 +43,7 @@ pub(crate) fn find(rates: &[Sample], phases: &[(f64, String)]) -> Option<Spike> 
 /// Mean of each rate and its neighbours: an export that slips over a second's edge makes a 0 and then a double.
 fn smoothed(rates: &[Sample]) -> Vec<Sample> {
     let mean = |part: &[Sample]| part.iter().map(|(_, rate)| rate).sum::<f64>() / part.len() as f64;
-    (0..rates.len())
-        .map(|i| (rates[i].0, mean(&rates[i.saturating_sub(1)..rates.len().min(i + 2)])))
-        .collect()
+    (0..rates.len()).map(|i| (rates[i].0, mean(&rates[i.saturating_sub(1)..rates.len().min(i + 2)]))).collect()
 }
 
 fn in_base(time: f64, phases: &[(f64, String)]) -> bool {

@@ -79,8 +79,11 @@ pub(crate) fn task_checks<'a, B: Backend>(proof: Proof<'a, B>, life: &'a TaskLif
             Ok(Finding::Found)
         },
     );
-    let refused =
-        Check::new("tasks: an empty title is 422 and names the field", life.refused.sent, proof.within, async move || {
+    let refused = Check::new(
+        "tasks: an empty title is 422 and names the field",
+        life.refused.sent,
+        proof.within,
+        async move || {
             if let Some(wrong) = wrong_status("POST", &life.refused, 422) {
                 return Ok(Finding::Never(wrong));
             }
@@ -90,7 +93,8 @@ pub(crate) fn task_checks<'a, B: Backend>(proof: Proof<'a, B>, life: &'a TaskLif
             } else {
                 Finding::Never(format!("the body does not name `title`: {body}"))
             })
-        });
+        },
+    );
     vec![lived, refused, redaction(proof, life)]
 }
 
@@ -147,12 +151,7 @@ async fn phases<B: Backend>(backend: &B) -> Result<Vec<(f64, String)>, BackendEr
 /// Checks of the load tester's traffic. `after_spike`: whether a spike must have been; before it, what only a spike can
 /// show is skipped.
 pub(crate) fn load_checks<B: Backend>(proof: Proof<'_, B>, after_spike: bool) -> Vec<Check<'_>> {
-    vec![
-        idle_users(proof),
-        moving_users(proof, after_spike),
-        phase_events(proof),
-        spike_check(proof, after_spike),
-    ]
+    vec![idle_users(proof), moving_users(proof, after_spike), phase_events(proof), spike_check(proof, after_spike)]
 }
 
 fn idle_users<B: Backend>(proof: Proof<'_, B>) -> Check<'_> {

@@ -270,10 +270,8 @@ impl Backend for Console {
         let query = Self::series_query(metric, attributes);
         let absent = SeriesAnswer { series: Vec::new() };
         let answer = self.get_or("/api/v1/metrics/series", &borrowed(&query), Some(absent)).await?;
-        let last = |last: LastAnswer| LastPoint {
-            time_unix_ms: last.time_unix_ms,
-            count: last.count.unwrap_or_default(),
-        };
+        let last =
+            |last: LastAnswer| LastPoint { time_unix_ms: last.time_unix_ms, count: last.count.unwrap_or_default() };
         Ok(answer.series.into_iter().filter_map(|series| series.last).map(last).collect())
     }
 
