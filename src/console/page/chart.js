@@ -140,7 +140,8 @@ export class Chart {
     const { x } = this.view;
     const { to } = this.data;
     const parts = [];
-    let free = 0;
+    // A name is left out where the next one needs its room: the newer phase matters more.
+    const start = (mark) => Math.max(x(mark.t), MARGIN.left);
     marks.forEach((mark, i) => {
       const [left, right] = [Math.max(x(mark.t), MARGIN.left), Math.min(x(marks[i + 1]?.t ?? to), width - MARGIN.right)];
       if (right < MARGIN.left || left > width) return;
@@ -148,9 +149,8 @@ export class Chart {
         parts.push(svg("rect", { class: "phase-band", x: left, y: MARGIN.top, width: Math.max(0, right - left), height: bottom - MARGIN.top }));
       }
       if (x(mark.t) >= MARGIN.left) parts.push(svg("line", { class: "phase", x1: left, x2: left, y1: MARGIN.top - 14, y2: bottom }));
-      if (left + 4 < free) return;
-      parts.push(svg("text", { class: "phase-name", x: left + 4, y: MARGIN.top - 6 }, mark.name));
-      free = left + 10 + mark.name.length * 6.5;
+      const room = marks[i + 1] ? start(marks[i + 1]) - left : width - left;
+      if (room > 8 + mark.name.length * 7) parts.push(svg("text", { class: "phase-name", x: left + 4, y: MARGIN.top - 6 }, mark.name));
     });
     return parts;
   }

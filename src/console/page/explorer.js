@@ -65,7 +65,7 @@ export function drawList() {
 const fillSelect = (select, values, chosen) => {
   const wanted = values.join("\n");
   if (select.dataset.values !== wanted) {
-    select.replaceChildren(...values.map((v) => el("option", { value: v }, v || "nothing")));
+    select.replaceChildren(...values.map((v) => el("option", { value: v }, v)));
     select.dataset.values = wanted;
   }
   select.value = chosen;
@@ -92,12 +92,12 @@ export async function refresh(minutes) {
   }
   const choices = functions(metric);
   const fn = choices.includes(state.fn) ? state.fn : choices[0];
-  const keys = ["service.name", ...keysOf.keys, ""];
+  const keys = ["service.name", ...keysOf.keys, "nothing"];
   const by = keys.includes(state.by) ? state.by : "service.name";
   fillSelect(parts.fn, choices, fn);
   fillSelect(parts.by, keys, by);
   const { from, to, step } = frame;
-  const answer = await api.range({ name: metric.name, fn, by, from_unix_ms: from, to_unix_ms: to, step_ms: step });
+  const answer = await api.range({ name: metric.name, fn, by: by === "nothing" ? "" : by, from_unix_ms: from, to_unix_ms: to, step_ms: step });
   const peak = (s) => s.points.reduce((a, p) => Math.max(a, p[1] ?? -Infinity), -Infinity);
   const all = answer.series.sort((a, b) => peak(b) - peak(a));
   const series = all.slice(0, MOST_LINES).map((s, i) => ({ name: Object.values(s.labels).join(" ") || "all", points: s.points,
@@ -108,6 +108,6 @@ export async function refresh(minutes) {
   const more = all.length > MOST_LINES ? `; the ${MOST_LINES} highest of ${all.length} lines` : "";
   const message = series.length ? undefined : el("p", {}, "No points of this metric in the window.");
   parts.chart.node.querySelector("h2").textContent = metric.name;
-  parts.chart.draw({ ...frame, series, format, message, sub: `${fn}${by ? ` by ${by}` : ""}${more}` });
-  parts.about.textContent = `${metric.description || "No description."} Unit ${metric.unit || "none"}, ${metric.kind.replace("_", " ")}, ${metric.temporality} temporality, from ${metric.services.join(", ")}.`;
+  parts.chart.draw({ ...frame, series, format, message, sub: `${fn}${by === "nothing" ? "" : ` by ${by}`}${more}` });
+  parts.about.textContent = `${(metric.description || "No description").replace(/\.?$/, ".")} Unit ${metric.unit || "none"}, ${metric.kind.replace("_", " ")}, ${metric.temporality} temporality, from ${metric.services.join(", ")}.`;
 }

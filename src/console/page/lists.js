@@ -181,7 +181,7 @@ function traceRow(t, longest) {
   el("time", { class: "mono" }, clock(t.start_unix_ms)), el("span", { class: "body" }, t.root_name || "(root span not stored)"),
   serviceTag(t.service), el("span", { class: `code ${bad ? "bad" : ""}` }, t.http_status ? String(t.http_status) : bad ? "error" : ""),
   el("span", { class: "quiet spans" }, `${count(t.spans)} span${t.spans === 1 ? "" : "s"}`),
-  el("span", { class: "took" }, el("i", { style: { width: `${Math.max(2, 100 * Math.sqrt(t.duration_ms / (longest || 1)))}%` } }), el("b", {}, duration(t.duration_ms))));
+  el("span", { class: "took" }, el("b", {}, duration(t.duration_ms)), el("span", {}, el("i", { style: { width: `${Math.max(3, (100 * t.duration_ms) / (longest || 1))}%` } }))));
 }
 
 /** Marks the rows of the open trace. */

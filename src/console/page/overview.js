@@ -12,6 +12,8 @@ const SERVICE = "service.name";
 let charts;
 let known = [];
 let knownAt = 0;
+// The API hands out the newest exemplars; those of the spike are kept here while the page is open.
+const exemplars = new Map();
 
 /** Puts the charts into `host`; `openTrace(traceId, spanId)` and `explore(metric)` are what a click asks for. */
 export function mount(host, actions) {
@@ -115,7 +117,9 @@ async function latency(frame, server) {
     api.exemplars({ name: histogram.name, limit: 1000 }),
   ]);
   const scaled = (answer) => (answer.series[0]?.points ?? []).map(([t, v]) => [t, v === null ? null : v * ms]);
-  const dots = samples.filter((e) => e.trace_id && e.time_unix_ms >= frame.from).map((e) => ({
+  for (const e of samples) if (e.trace_id) exemplars.set(`${e.trace_id}${e.time_unix_ms}`, e);
+  for (const key of exemplars.keys()) if (exemplars.size > 6000) exemplars.delete(key); else break;
+  const dots = [...exemplars.values()].filter((e) => e.time_unix_ms >= frame.from).map((e) => ({
     t: e.time_unix_ms, v: e.value * ms, traceId: e.trace_id, spanId: e.span_id, bad: Number(code(e.attributes ?? {})) >= 500,
     label: `${duration(e.value * ms)} ${e.attributes?.["http.request.method"] ?? ""} ${e.attributes?.["http.route"] ?? ""}`.trim(),
   }));

@@ -23,7 +23,7 @@ function drawSignals(status) {
     const title = `${count(s.stored)} of at most ${count(s.max_count)}; ${bytes(s.bytes)} of at most ${bytes(s.max_bytes)}. Received = stored + evicted.`;
     return el("div", { title, data: { testid: `signal-${key}` } }, el("dt", {}, name),
       el("dd", {}, el("b", {}, count(s.stored)), " stored", el("meter", { min: 0, max: 1, value: full.toFixed(4), "aria-label": `${name}: share of the limit in use` })),
-      el("dd", { class: "quiet" }, `${short(s.received)} received · ${short(s.evicted)} evicted${s.rejected ? ` · ${short(s.rejected)} rejected` : ""}`));
+      el("dd", { class: "quiet" }, `${count(s.received)} received · ${count(s.evicted)} evicted${s.rejected ? ` · ${count(s.rejected)} rejected` : ""}`));
   }));
 }
 
@@ -96,7 +96,7 @@ function connect() {
   });
 }
 
-function begin() {
+async function begin() {
   overview.mount(at("charts"), { openTrace: (id, span) => change({ trace: id, span: span ?? "" }), explore: explorer.choose });
   explorer.mount(at("explorer"));
   lists.mount({ logs: at("logs"), traces: at("traces"), logsForm: at("log-filters"), tracesForm: at("trace-filters"), routes: at("routes") });
@@ -113,7 +113,8 @@ function begin() {
   });
   start();
   drawLive();
-  api.status().then(drawSignals, tellGone);
+  // Services first, so that each has the same colour in every view and after every reload.
+  await Promise.all([api.status().then(drawSignals), api.services().then(drawServices)]).catch(tellGone);
   connect();
   setInterval(beat, 1000);
   setInterval(() => lists.flush(false, paused), 300);

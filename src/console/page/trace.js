@@ -113,7 +113,10 @@ function spanRow(span, total) {
   const bad = span.status.code === "ERROR";
   const percent = (ms) => `${Math.min(100, Math.max(0, (100 * ms) / total))}%`;
   const colour = bad ? "var(--bad)" : serviceColour(span.service);
-  const late = span.offset_ms / total > 0.6;
+  const end = span.offset_ms + span.duration_ms;
+  // The label goes where there is room: after the bar, before it, or inside its end.
+  const label = end / total < 0.86 ? [{ left: percent(end) }, ""]
+    : span.offset_ms / total > 0.14 ? [{ right: percent(total - span.offset_ms) }, ""] : [{ right: percent(total - end) }, "inside"];
   const ticks = span.events.map((event) => el("em", { class: event.name === "exception" ? "bad" : "", title: event.name,
     style: { left: percent(event.time_unix_ms - held.trace.start_unix_ms) } }));
   const toggle = () => change({ span: state.span === span.span_id ? "" : span.span_id });
@@ -123,7 +126,7 @@ function spanRow(span, total) {
   el("span", { class: "name", style: { "padding-left": `${Math.min(span.depth, 12) * 14}px` } }, el("i", { style: { background: serviceColour(span.service) } }),
     span.name, span.kind !== "INTERNAL" && span.kind !== "UNSPECIFIED" && el("small", {}, span.kind.toLowerCase())),
   el("span", { class: "lane" }, el("i", { style: { left: percent(span.offset_ms), width: percent(span.duration_ms), background: colour } }), ...ticks,
-    el("b", { style: late ? { right: percent(total - span.offset_ms) } : { left: percent(span.offset_ms + span.duration_ms) }, class: late ? "before" : "" }, duration(span.duration_ms))));
+    el("b", { style: label[0], class: label[1] }, duration(span.duration_ms))));
 }
 
 function table(title, values) {
