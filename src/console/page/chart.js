@@ -6,11 +6,11 @@ const MARGIN = { top: 20, right: 12, bottom: 22, left: 58 };
 const HEIGHT = 176;
 const charts = new Set();
 
-/** Ticks at 1, 2 or 5 times a power of ten. */
-function niceTicks(max, wanted = 4) {
+/** Ticks at 1, 2 or 5 times a power of ten; for bytes at powers of two. */
+function niceTicks(max, binary, wanted = 4) {
   const raw = max / wanted;
   const power = 10 ** Math.floor(Math.log10(raw));
-  const step = [1, 2, 2.5, 5, 10].map((m) => m * power).find((s) => s >= raw);
+  const step = binary ? 2 ** Math.ceil(Math.log2(raw)) : [1, 2, 2.5, 5, 10].map((m) => m * power).find((s) => s >= raw);
   return Array.from({ length: Math.ceil(max / step - 1e-9) + 1 }, (_, i) => i * step);
 }
 
@@ -51,7 +51,7 @@ export class Chart {
   }
 
   /**
-   * Draws `{from, to, step, series, marks, dots, sub, format, message}`: series of `{name, colour, points: [[ms, number|null]], area, stairs}`,
+   * Draws `{from, to, step, series, marks, dots, sub, format, message, binary}`: series of `{name, colour, points: [[ms, number|null]], area, stairs}`,
    * marks of `{t, name}`, dots of `{t, v, bad, traceId, spanId, label}`. `message` is an element shown in place of lines.
    */
   draw(data) {
@@ -82,7 +82,7 @@ export class Chart {
       return { x, y, ticks };
     }
     const low = values.reduce((a, b) => Math.min(a, b), 0);
-    const ticks = niceTicks(high > 0 ? high : 1);
+    const ticks = niceTicks(high > 0 ? high : 1, this.data.binary);
     if (low < 0) ticks.unshift(low);
     const [min, max] = [ticks[0], ticks.at(-1)];
     return { x, y: (v) => bottom - ((v - min) / (max - min)) * (bottom - MARGIN.top), ticks };

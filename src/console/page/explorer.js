@@ -2,7 +2,7 @@
 
 import * as api from "./api.js";
 import { Chart } from "./chart.js";
-import { el, note, oneTabStop, quantity, walkRows } from "./dom.js";
+import { el, note, oneTabStop, quantity, serviceColour, walkRows } from "./dom.js";
 import { span } from "./overview.js";
 import { change, state } from "./state.js";
 
@@ -101,13 +101,13 @@ export async function refresh(minutes) {
   const peak = (s) => s.points.reduce((a, p) => Math.max(a, p[1] ?? -Infinity), -Infinity);
   const all = answer.series.sort((a, b) => peak(b) - peak(a));
   const series = all.slice(0, MOST_LINES).map((s, i) => ({ name: Object.values(s.labels).join(" ") || "all", points: s.points,
-    colour: `var(--c${(i % 8) + 1})`, stairs: fn === "last" }));
+    colour: by === "service.name" ? serviceColour(s.labels[by] ?? "unknown") : `var(--c${(i % 8) + 1})`, stairs: fn === "last" }));
   const format = fn === "rate" || fn === "increase"
     ? (v) => (metric.kind.endsWith("histogram") ? `${quantity(v, "")}${fn === "rate" ? "/s" : ""}` : quantity(v, metric.unit, fn === "rate"))
     : (v) => quantity(v, metric.unit);
   const more = all.length > MOST_LINES ? `; the ${MOST_LINES} highest of ${all.length} lines` : "";
   const message = series.length ? undefined : el("p", {}, "No points of this metric in the window.");
   parts.chart.node.querySelector("h2").textContent = metric.name;
-  parts.chart.draw({ ...frame, series, format, message, sub: `${fn}${by === "nothing" ? "" : ` by ${by}`}${more}` });
+  parts.chart.draw({ ...frame, series, format, message, binary: metric.unit === "By", sub: `${fn}${by === "nothing" ? "" : ` by ${by}`}${more}` });
   parts.about.textContent = `${(metric.description || "No description").replace(/\.?$/, ".")} Unit ${metric.unit || "none"}, ${metric.kind.replace("_", " ")}, ${metric.temporality} temporality, from ${metric.services.join(", ")}.`;
 }

@@ -94,6 +94,7 @@ function passes(record) {
 /** A log from the stream. */
 export function addLog(record) {
   if (view.seen.has(record.id) || !passes(record)) return;
+  if (view.seen.size > 5000) view.seen = new Set([...view.seen].slice(-1000));
   view.seen.add(record.id);
   view.pending.push(record);
   // Many more than the list can show may come between two drawings.
@@ -115,7 +116,6 @@ export function flush(force = false, paused = false) {
   view.logs.querySelector(".note")?.remove();
   view.logs.prepend(...rows);
   while (view.logs.childElementCount > MOST_ROWS) view.logs.lastElementChild.remove();
-  if (view.seen.size > 5000) view.seen = new Set([...view.seen].slice(-1000));
   oneTabStop(view.logs);
   tellNewer();
 }

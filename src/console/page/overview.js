@@ -28,6 +28,12 @@ export function mount(host, actions) {
   host.replaceChildren(...["rate", "latency", "errors", "users"].map((id) => charts[id].node));
 }
 
+/** Forgets what is kept here: the console was restarted. */
+export function forget() {
+  exemplars.clear();
+  knownAt = 0;
+}
+
 /** The window's edges on whole steps. The newest step is left out while its points may still be on their way. */
 export function span(minutes) {
   const step = minutes <= 5 ? 1000 : 3000;

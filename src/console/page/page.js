@@ -13,8 +13,12 @@ const NAMES = { spans: "Spans", logs: "Log records", points: "Metric points" };
 let paused = false;
 let connected = false;
 let reached = false;
+let started;
 
 function drawSignals(status) {
+  // Another process answers now: what the last one held is nowhere any more.
+  if (started && started !== status.started_unix_ms) overview.forget();
+  started = status.started_unix_ms;
   at("version").textContent = status.version ?? "";
   at("retention").textContent = status.retention;
   at("signals").replaceChildren(...Object.entries(NAMES).map(([key, name]) => {
@@ -111,10 +115,10 @@ async function begin() {
     if (now.metric !== before.metric) explorer.drawList();
     if (["window", "metric", "fn", "by"].some((key) => now[key] !== before[key])) beat(true);
   });
-  start();
   drawLive();
   // Services first, so that each has the same colour in every view and after every reload.
   await Promise.all([api.status().then(drawSignals), api.services().then(drawServices)]).catch(tellGone);
+  start();
   connect();
   setInterval(beat, 1000);
   setInterval(() => lists.flush(false, paused), 300);
