@@ -100,7 +100,7 @@ export async function refresh(minutes) {
   const answer = await api.range({ name: metric.name, fn, by: by === "nothing" ? "" : by, from_unix_ms: from, to_unix_ms: to, step_ms: step });
   const peak = (s) => s.points.reduce((a, p) => Math.max(a, p[1] ?? -Infinity), -Infinity);
   const all = answer.series.sort((a, b) => peak(b) - peak(a));
-  const series = all.slice(0, MOST_LINES).map((s, i) => ({ name: Object.values(s.labels).join(" ") || "all", points: s.points,
+  const series = all.slice(0, MOST_LINES).map((s, i) => ({ name: Object.values(s.labels).map((v) => v || "(not set)").join(" ") || "all", points: s.points,
     colour: by === "service.name" ? serviceColour(s.labels[by] ?? "unknown") : `var(--c${(i % 8) + 1})`, stairs: fn === "last" }));
   const format = fn === "rate" || fn === "increase"
     ? (v) => (metric.kind.endsWith("histogram") ? `${quantity(v, "")}${fn === "rate" ? "/s" : ""}` : quantity(v, metric.unit, fn === "rate"))

@@ -7,6 +7,7 @@ import { duration, el, serviceColour, trim } from "./dom.js";
 const SERVER = ["http.server.request.duration", "http.server.duration", "rpc.server.call.duration", "rpc.server.duration", "signalbox.requests"];
 const USERS = "active_simulated_users";
 const STATUS = ["http.response.status_code", "http.status_code"];
+const PHASE = "load.phase";
 const SERVICE = "service.name";
 
 let charts;
@@ -14,6 +15,8 @@ let known = [];
 let knownAt = 0;
 // The API hands out the newest exemplars; those of the spike are kept here while the page is open.
 const exemplars = new Map();
+const phases = new Map();
+let phasesAt = 0;
 
 /** Puts the charts into `host`; `openTrace(traceId, spanId)` and `explore(metric)` are what a click asks for. */
 export function mount(host, actions) {
@@ -31,7 +34,8 @@ export function mount(host, actions) {
 /** Forgets what is kept here: the console was restarted. */
 export function forget() {
   exemplars.clear();
-  knownAt = 0;
+  phases.clear();
+  knownAt = phasesAt = 0;
 }
 
 /** The window's edges on whole steps. The newest step is left out while its points may still be on their way. */
@@ -43,6 +47,12 @@ export function span(minutes) {
 
 const rangeQuery = (name, fn, by, { from, to, step }) => ({ name, fn, by, from_unix_ms: from, to_unix_ms: to, step_ms: step });
 
+/** The newest step with a value ends in the middle of an export; as a rate it would show a fall that is none. */
+function whole(points) {
+  const last = points.findLastIndex((p) => p[1] !== null);
+  return points.map((p, i) => (i === last ? [p[0], null] : p));
+}
+
 /** Series whose labels agree in `pick` become one; rates and counts may be added, values of gauges may not. */
 function addUp(series, pick) {
   const groups = new Map();
@@ -53,7 +63,7 @@ function addUp(series, pick) {
     const sums = groups.get(key);
     for (const [t, v] of points) sums.set(t, v === null ? (sums.get(t) ?? null) : (sums.get(t) ?? 0) + v);
   }
-  return [...groups].map(([name, sums]) => ({ name, points: [...sums].sort((a, b) => a[0] - b[0]) }));
+  return [...groups].map(([name, sums]) => ({ name, points: whole([...sums].sort((a, b) => a[0] - b[0])) }));
 }
 
 const code = (labels) => STATUS.map((key) => labels[key]).find((v) => v !== undefined && v !== null && v !== "");
@@ -84,10 +94,19 @@ export async function refresh(minutes) {
   return known;
 }
 
+/** A log from the stream: phases are marked at once, without asking for them each second. */
+export function addLog(record) {
+  if (record.event === PHASE) phases.set(record.id, { t: record.time_unix_ms, name: String(record.attributes?.["load.phase.name"] ?? record.body ?? "phase") });
+}
+
 async function phaseMarks(since) {
-  // One phase may have begun before the window; its band still reaches in.
-  const records = await api.logs({ event: "load.phase", since_unix_ms: since - 600000, limit: 100 });
-  return records.map((r) => ({ t: r.time_unix_ms, name: String(r.attributes?.["load.phase.name"] ?? r.body ?? "phase") })).sort((a, b) => a.t - b.t);
+  // The stream may skip records when the page is slow, so the store is asked too, only seldom: the search reads all of it.
+  if (Date.now() - phasesAt > 5000) {
+    phasesAt = Date.now();
+    // A phase that began before the window still reaches into it.
+    (await api.logs({ event: PHASE, since_unix_ms: since - 600000, limit: 200 })).forEach(addLog);
+  }
+  return [...phases.values()].sort((a, b) => a.t - b.t);
 }
 
 async function traffic(frame, server) {
@@ -98,7 +117,7 @@ async function traffic(frame, server) {
   }
   const { series } = await api.range(rangeQuery(server.name, "rate", [SERVICE, ...STATUS].join(","), frame));
   const format = (v) => `${trim(v)}/s`;
-  const byService = addUp(series, (labels) => labels[SERVICE] ?? "all services");
+  const byService = addUp(series, (labels) => labels[SERVICE] || "unnamed service");
   const lines = byService.map((s) => ({ ...s, colour: serviceColour(s.name), area: byService.length === 1 }));
   charts.rate.draw({ ...frame, series: lines, format, sub: server.name });
   if (!series.some((s) => code(s.labels))) {
@@ -138,7 +157,7 @@ async function latency(frame, server) {
 async function users(frame) {
   if (!known.some((m) => m.name === USERS)) return charts.users.draw(nothing(frame, USERS));
   const { series } = await api.range(rangeQuery(USERS, "last", SERVICE, frame));
-  const lines = series.map((s) => ({ name: s.labels[SERVICE] ?? "unknown", points: s.points, stairs: true }));
+  const lines = series.map((s) => ({ name: s.labels[SERVICE] || "unnamed service", points: s.points, stairs: true }));
   for (const line of lines) line.colour = serviceColour(line.name);
   charts.users.draw({ ...frame, series: lines, format: (v) => trim(v), sub: "one line a service, never summed" });
 }

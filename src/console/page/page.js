@@ -95,7 +95,7 @@ function connect() {
     },
     gone() { connected = false; drawLive(); tellGone(new api.ApiError(0, "")); },
     status(status) { if (!paused) drawSignals(status); },
-    log: lists.addLog,
+    log(record) { lists.addLog(record); overview.addLog(record); },
     trace: lists.tracesChanged,
   });
 }
