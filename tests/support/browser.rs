@@ -1,0 +1,231 @@
+//! A real Chromium for tests of the page, and the processes whose telemetry it shows. Included by `page_in_a_real_browser`;
+//! no promise of the page may be checked here.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use fantoccini::{Client, ClientBuilder, Locator};
+use hyper_util::client::legacy::connect::HttpConnector;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+/// How long anything the page must show may take.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
+
+const CHROMEDRIVER: &str = "/usr/bin/chromedriver";
+const CHROMIUM: &str = "/usr/bin/chromium";
+
+/// A child that does not outlive its test.
+pub(crate) struct Process(pub(crate) Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A browser with one window, driven through chromedriver.
+pub(crate) struct Browser {
+    /// The window.
+    pub(crate) client: Client,
+    driver_url: String,
+    session: String,
+    _driver: Process,
+    _profile: TempDir,
+}
+
+impl Browser {
+    /// Starts one; `None` (after saying so) where the machine has no Chromium and none is required.
+    pub(crate) async fn start() -> Option<Self> {
+        if !Path::new(CHROMEDRIVER).exists() || !Path::new(CHROMIUM).exists() {
+            println!("not run: chromium");
+            let required = std::env::var("SIGNALBOX_REQUIRE").is_ok_and(|value| value == "all");
+            assert!(!required, "SIGNALBOX_REQUIRE=all, but {CHROMEDRIVER} or {CHROMIUM} is missing");
+            return None;
+        }
+        let mut driver = Process(
+            Command::new(CHROMEDRIVER).arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap(),
+        );
+        let line = first_line(&mut driver.0, "started successfully on port ");
+        let port: u16 = line.rsplit("port ").next().unwrap().trim_end_matches('.').parse().unwrap();
+        let driver_url = format!("http://127.0.0.1:{port}");
+        let profile = tempfile::tempdir().unwrap();
+        let capabilities = json!({
+            "browserName": "chrome",
+            "goog:loggingPrefs": { "browser": "ALL" },
+            "goog:chromeOptions": { "binary": CHROMIUM, "args": [
+                "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
+                "--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=1440,1000",
+                format!("--user-data-dir={}", profile.path().display()),
+            ] },
+        });
+        let client = ClientBuilder::new(HttpConnector::new())
+            .capabilities(capabilities.as_object().unwrap().clone())
+            .connect(&driver_url)
+            .await
+            .unwrap();
+        let session = client.session_id().await.unwrap().unwrap();
+        let browser = Self { client, driver_url, session, _driver: driver, _profile: profile };
+        let screen = json!({ "width": 1440, "height": 1000, "deviceScaleFactor": 1, "mobile": false });
+        browser.devtools("Emulation.setDeviceMetricsOverride", screen).await;
+        let dark = json!({ "features": [{ "name": "prefers-color-scheme", "value": "dark" }] });
+        browser.devtools("Emulation.setEmulatedMedia", dark).await;
+        Some(browser)
+    }
+
+    async fn devtools(&self, command: &str, parameters: Value) {
+        self.post("goog/cdp/execute", json!({ "cmd": command, "params": parameters })).await;
+    }
+
+    async fn post(&self, path: &str, body: Value) -> Value {
+        let url = format!("{}/session/{}/{path}", self.driver_url, self.session);
+        let answer = reqwest::Client::new().post(url).json(&body).send().await.unwrap();
+        answer.json::<Value>().await.unwrap()["value"].take()
+    }
+
+    /// What the browser's console said since it was last asked, errors and warnings only.
+    pub(crate) async fn complaints(&self) -> Vec<String> {
+        let entries = self.post("se/log", json!({ "type": "browser" })).await;
+        let grave = |entry: &&Value| matches!(entry["level"].as_str(), Some("SEVERE" | "WARNING"));
+        entries
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(grave)
+            .map(|entry| entry["message"].as_str().unwrap_or_default().to_owned())
+            .collect()
+    }
+
+    /// Runs a script in the page.
+    pub(crate) async fn run(&self, script: &str) -> Value {
+        self.client.execute(script, Vec::new()).await.unwrap()
+    }
+
+    /// Waits until a script returns something truthy, and returns that.
+    pub(crate) async fn until(&self, what: &str, script: &str) -> Value {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let value = self.run(script).await;
+            if !(value.is_null() || value == json!(false) || value == json!(0) || value == json!("")) {
+                return value;
+            }
+            if Instant::now() > deadline {
+                let seen = self.run("return document.body.innerText.slice(0, 1500)").await;
+                panic!("the page never showed {what}; it shows: {}", seen.as_str().unwrap_or_default());
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Clicks as a user does. The page may redraw between finding and clicking, so it finds again until it worked.
+    pub(crate) async fn click(&self, css: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let outcome = match self.client.find(Locator::Css(css)).await {
+                Ok(element) => element.click().await,
+                Err(error) => Err(error),
+            };
+            match outcome {
+                Ok(()) => return,
+                Err(error) if Instant::now() > deadline => panic!("{css} cannot be clicked: {error}"),
+                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+            }
+        }
+    }
+
+    /// Saves what the window shows where SIGNALBOX_PICTURES names a directory.
+    pub(crate) async fn picture(&self, name: &str) {
+        let Some(directory) = std::env::var_os("SIGNALBOX_PICTURES") else { return };
+        std::fs::create_dir_all(&directory).unwrap();
+        let file = Path::new(&directory).join(name);
+        std::fs::write(&file, self.client.screenshot().await.unwrap()).unwrap();
+        println!("saved {}", file.display());
+    }
+}
+
+/// Waits for the line of a child's stdout that holds `mark`, then reads on in the background so that the child never blocks.
+fn first_line(child: &mut Child, mark: &'static str) -> String {
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let found = lines.by_ref().find(|line| line.contains(mark));
+    std::thread::spawn(move || lines.for_each(drop));
+    found.unwrap_or_else(|| panic!("the child ended without printing a line with {mark:?}"))
+}
+
+fn signalbox(directory: &Path, log: &str) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_signalbox"));
+    for (name, _) in std::env::vars() {
+        if name.starts_with("OTEL_")
+            || matches!(name.as_str(), "PORT" | "DATABASE_URL" | "SIGNALBOX_BIND" | "SIGNALBOX_TOKEN")
+        {
+            command.env_remove(name);
+        }
+    }
+    let errors = File::create(directory.join(format!("{log}.log"))).unwrap();
+    command
+        .env("SIGNALBOX_STATE", directory)
+        .current_dir(directory)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(errors);
+    command
+}
+
+/// A console on free ports.
+pub(crate) struct Console {
+    /// Kill it to see what the page says.
+    pub(crate) process: Process,
+    /// Base address of the page.
+    pub(crate) page: String,
+    grpc: String,
+}
+
+/// Starts a console whose files lie in `directory`.
+pub(crate) fn console(directory: &Path) -> Console {
+    let mut command = signalbox(directory, "console");
+    command.args(["console", "--grpc-port", "0", "--http-port", "0", "--page-port", "0"]);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let line = first_line(&mut child, "listening page=");
+    let address = |name: &str| {
+        let value = line.split_whitespace().find_map(|word| word.strip_prefix(name)).unwrap();
+        format!("http://{}", value.trim_start_matches("http://").trim_end_matches('/'))
+    };
+    Console { page: address("page="), grpc: address("grpc="), process: Process(child) }
+}
+
+/// Starts the service and waits until it is ready; returns it and its base address.
+pub(crate) async fn app(console: &Console, directory: &Path) -> (Process, String) {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let base = format!("http://127.0.0.1:{port}");
+    let mut command = signalbox(directory, "app");
+    command.args(["app", "--port", &port.to_string()]);
+    let process = Process(exporting(&mut command, console).spawn().unwrap());
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if reqwest::get(format!("{base}/ready")).await.is_ok_and(|answer| answer.status().is_success()) {
+            return (process, base);
+        }
+        assert!(Instant::now() < deadline, "the app was never ready: {}", said(directory, "app"));
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Starts the spike against a service.
+pub(crate) fn load(console: &Console, directory: &Path, host: &str, seconds: u32) -> Process {
+    let mut command = signalbox(directory, "load");
+    command.args(["load", "--host", host, "--for", &format!("{seconds}s"), "--quiet"]);
+    Process(exporting(&mut command, console).spawn().unwrap())
+}
+
+fn exporting<'a>(command: &'a mut Command, console: &Console) -> &'a mut Command {
+    command.env("OTEL_EXPORTER_OTLP_ENDPOINT", &console.grpc).env("OTEL_METRIC_EXPORT_INTERVAL", "1000")
+}
+
+/// What a child wrote on stderr.
+pub(crate) fn said(directory: &Path, log: &str) -> String {
+    std::fs::read_to_string(directory.join(format!("{log}.log"))).unwrap_or_default()
+}
