@@ -194,11 +194,7 @@ pub async fn run(args: AppArgs) -> anyhow::Result<ExitCode> {
     if let Err(error) = &outcome {
         tracing::error!(error = format!("{error:#}"), "the service failed");
     }
-    let report = telemetry.shutdown(FLUSH_TIMEOUT).await;
-    let lost = report.spans_lost + report.logs_lost + report.points_lost;
-    if lost > 0 || report.timed_out {
-        eprintln!("signalbox: telemetry was lost: {report:?}");
-    }
+    eprintln!("signalbox app: {}", telemetry.shutdown(FLUSH_TIMEOUT).await);
     outcome.map(|()| ExitCode::SUCCESS)
 }
 

@@ -1,5 +1,6 @@
 //! The life of telemetry in a process: `init`, then `shutdown`. The only place that sets a global.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,14 +26,36 @@ pub struct Telemetry {
 /// What the last flush left behind.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct ShutdownReport {
+    /// Spans that the receiver took over the process's life.
+    pub spans_exported: u64,
     /// Spans lost over the process's life.
     pub spans_lost: u64,
-    /// Log records lost over the process's life.
+    /// Log records that the receiver took.
+    pub logs_exported: u64,
+    /// Log records lost.
     pub logs_lost: u64,
-    /// Metric points lost over the process's life.
+    /// Metric points that the receiver took.
+    pub points_exported: u64,
+    /// Metric points lost.
     pub points_lost: u64,
     /// `true` when the deadline passed before every signal was flushed.
     pub timed_out: bool,
+}
+
+impl fmt::Display for ShutdownReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "telemetry: spans {} exported {} lost, logs {} exported {} lost, points {} exported {} lost",
+            self.spans_exported,
+            self.spans_lost,
+            self.logs_exported,
+            self.logs_lost,
+            self.points_exported,
+            self.points_lost
+        )?;
+        if self.timed_out { write!(f, "; the flush deadline passed") } else { Ok(()) }
+    }
 }
 
 impl Telemetry {

@@ -199,8 +199,11 @@ impl Pipeline {
         // Not the sum of named losses: what a stuck thread still holds is lost as well.
         let lost = |stats: &Stats| stats.emitted().saturating_sub(stats.delivered());
         ShutdownReport {
+            spans_exported: self.spans.delivered(),
             spans_lost: lost(&self.spans),
+            logs_exported: self.logs.delivered(),
             logs_lost: lost(&self.logs),
+            points_exported: self.points.delivered(),
             points_lost: lost(&self.points),
             timed_out,
         }
