@@ -1,4 +1,5 @@
 //! Each route, each error answer and each limit of the service, over HTTP against a service in-process.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![cfg(feature = "app")]
 
 #[path = "support/app.rs"]
@@ -210,9 +211,9 @@ async fn a_request_that_takes_too_long_is_504_and_a_body_that_does_is_408() {
 
 /// A request in progress, known to have arrived once the place is taken.
 async fn occupy(app: &App) -> tokio::task::JoinHandle<reqwest::Response> {
-    let request = app.client.get(app.url("/work?ms=1500")).send();
+    let request = app.client.get(app.url("/work?ms=2500")).send();
     let busy = tokio::spawn(async move { request.await.unwrap() });
-    let deadline = std::time::Instant::now() + Duration::from_secs(1);
+    let deadline = std::time::Instant::now() + Duration::from_secs(2);
     while app.get("/work?ms=0").await.status != 503 {
         assert!(std::time::Instant::now() < deadline, "the place was never taken");
     }
