@@ -1,4 +1,5 @@
 //! Each route, each error answer and each limit of the service, over HTTP against a service in-process.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![cfg(feature = "app")]
 
 #[path = "support/app.rs"]
@@ -114,7 +115,10 @@ async fn a_simulated_error_has_the_status_asked_for() {
 
 #[tokio::test]
 async fn a_refused_external_call_is_502_with_the_trace_id() {
-    let unused = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    // Bound and not listening: nobody else gets the port meanwhile.
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let unused = socket.local_addr().unwrap();
     let url = format!("http://u:s3cret@{unused}/x").parse().unwrap();
     let app = start(Config { external_url: Some(url), ..config() }).await;
     let answer = app.get("/external").await;
@@ -123,6 +127,23 @@ async fn a_refused_external_call_is_502_with_the_trace_id() {
     assert_eq!(attribute(&client, attr::ERROR_TYPE).as_deref(), Some("connect"));
     assert!(!format!("{client:?}").contains("s3cret"));
     assert!(!log(answer.trace_id(), tracing::Level::ERROR).await.fields.contains("s3cret"));
+}
+
+#[tokio::test]
+async fn an_external_call_without_answer_is_502_and_so_is_one_that_fails() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/x", silent.local_addr().unwrap()).parse().unwrap();
+    let app = start(Config { external_url: Some(url), ..config() }).await;
+    let answer = app.get("/external").await;
+    assert_eq!(answer.status, 502);
+    assert_eq!(attribute(&span(answer.trace_id(), "GET").await, attr::ERROR_TYPE).as_deref(), Some("timeout"));
+    let failing = app.url("/error?status=500").parse().unwrap();
+    let caller = start(Config { external_url: Some(failing), ..config() }).await;
+    let answer = caller.get("/external").await;
+    assert_eq!((answer.status, answer.json()["trace_id"].as_str()), (502, Some(answer.trace_id())));
+    let server = span(answer.trace_id(), "GET /error").await;
+    let client = span(answer.trace_id(), "GET").await;
+    assert_eq!(server.parent_span_id, client.span_context.span_id(), "the context went along");
 }
 
 #[tokio::test]
@@ -208,13 +229,22 @@ async fn a_request_that_takes_too_long_is_504_and_a_body_that_does_is_408() {
     assert_eq!(&first, b"HTTP/1.1 408");
 }
 
-/// A request in progress, known to have arrived once the place is taken.
-async fn occupy(app: &App) -> tokio::task::JoinHandle<reqwest::Response> {
-    let request = app.client.get(app.url("/work?ms=1500")).send();
-    let busy = tokio::spawn(async move { request.await.unwrap() });
-    let deadline = std::time::Instant::now() + Duration::from_secs(1);
+/// A request in progress, known to hold the only place once another is refused.
+async fn occupy(app: &App) -> tokio::task::JoinHandle<u16> {
+    let (client, url) = (app.client.clone(), app.url("/work?ms=2500"));
+    let busy = tokio::spawn(async move {
+        loop {
+            // Refused while a probe below has the place: ask again. 0: the connection was cut.
+            match client.get(&url).send().await.map_or(0, |response| response.status().as_u16()) {
+                503 => tokio::task::yield_now().await,
+                status => return status,
+            }
+        }
+    });
+    let deadline = std::time::Instant::now() + Duration::from_secs(10);
     while app.get("/work?ms=0").await.status != 503 {
         assert!(std::time::Instant::now() < deadline, "the place was never taken");
+        tokio::time::sleep(Duration::from_millis(5)).await;
     }
     busy
 }
@@ -227,7 +257,7 @@ async fn one_request_too_many_is_503_with_retry_after_and_probes_still_answer() 
     assert_eq!((refused.status, refused.header("retry-after")), (503, "1"));
     assert_eq!(refused.json()["trace_id"].as_str(), Some(refused.trace_id()));
     assert_eq!(app.get("/health").await.status, 200);
-    assert_eq!(busy.await.unwrap().status(), 200);
+    assert_eq!(busy.await.unwrap(), 200);
     assert_eq!(app.get("/api/data").await.status, 200);
 }
 
@@ -236,7 +266,7 @@ async fn shutdown_lets_requests_in_progress_end() {
     let app = start(Config { concurrency_limit: 1, ..config() }).await;
     let busy = occupy(&app).await;
     assert!(app.server.shutdown().await);
-    assert_eq!(busy.await.unwrap().status(), 200);
+    assert_eq!(busy.await.unwrap(), 200);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

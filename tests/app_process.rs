@@ -1,4 +1,5 @@
 //! The service as a process: what it says at start, its exit codes, and its end on SIGTERM.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![cfg(all(feature = "app", unix))]
 
 use std::io::{BufRead, BufReader};

@@ -1,4 +1,5 @@
 //! The task tracker on each store: SQLite in memory, SQLite in a file, PostgreSQL started for the test.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![cfg(feature = "app")]
 
 #[path = "support/app.rs"]

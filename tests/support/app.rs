@@ -17,10 +17,10 @@ static LOGS: Mutex<Vec<Log>> = Mutex::new(Vec::new());
 
 /// A log record.
 #[derive(Debug, Clone)]
-pub struct Log {
-    pub trace_id: String,
-    pub level: tracing::Level,
-    pub fields: String,
+pub(crate) struct Log {
+    pub(crate) trace_id: String,
+    pub(crate) level: tracing::Level,
+    pub(crate) fields: String,
 }
 
 #[derive(Debug)]
@@ -65,45 +65,45 @@ fn install_telemetry() {
 }
 
 /// Settings for tests: no background noise.
-pub fn config() -> Config {
+pub(crate) fn config() -> Config {
     Config { log_generator_rate: 0.0, drain_timeout: Duration::from_secs(5), ..Config::default() }
 }
 
-pub fn config_with_store(url: impl Into<String>) -> Config {
+pub(crate) fn config_with_store(url: impl Into<String>) -> Config {
     Config { database_url: DatabaseUrl(url.into()), ..config() }
 }
 
 /// A service on a free port.
-pub struct App {
-    pub server: Server,
-    pub client: reqwest::Client,
+pub(crate) struct App {
+    pub(crate) server: Server,
+    pub(crate) client: reqwest::Client,
 }
 
 /// An answer, read to its end.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub headers: reqwest::header::HeaderMap,
-    pub text: String,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) text: String,
 }
 
 impl Answer {
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_str(&self.text).unwrap_or_else(|e| panic!("{e}: {self:?}"))
     }
 
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map(|v| v.to_str().unwrap()).unwrap_or_default()
     }
 
-    pub fn trace_id(&self) -> &str {
+    pub(crate) fn trace_id(&self) -> &str {
         let id = self.header("x-trace-id");
         assert_eq!(id.len(), 32, "{self:?}");
         id
     }
 }
 
-pub async fn start(config: Config) -> App {
+pub(crate) async fn start(config: Config) -> App {
     install_telemetry();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let server = signalbox::app::serve(listener, config, None).await.unwrap();
@@ -111,28 +111,28 @@ pub async fn start(config: Config) -> App {
 }
 
 impl App {
-    pub fn url(&self, target: &str) -> String {
+    pub(crate) fn url(&self, target: &str) -> String {
         format!("http://{}{target}", self.server.address)
     }
 
-    pub async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
+    pub(crate) async fn send(&self, request: reqwest::RequestBuilder) -> Answer {
         let response = request.send().await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
         Answer { status, headers, text: response.text().await.unwrap() }
     }
 
-    pub async fn get(&self, target: &str) -> Answer {
+    pub(crate) async fn get(&self, target: &str) -> Answer {
         self.send(self.client.get(self.url(target))).await
     }
 
-    pub async fn json(&self, method: &str, target: &str, body: &serde_json::Value) -> Answer {
+    pub(crate) async fn json(&self, method: &str, target: &str, body: &serde_json::Value) -> Answer {
         let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
         self.send(self.client.request(method, self.url(target)).json(body)).await
     }
 }
 
 /// Polls until `probe` has an answer.
-pub async fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
+pub(crate) async fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
     let deadline = Instant::now() + Duration::from_secs(10);
     loop {
         if let Some(found) = probe() {
@@ -144,7 +144,7 @@ pub async fn eventually<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> 
 }
 
 /// A span of the trace by its name.
-pub async fn span(trace_id: &str, name: &str) -> SpanData {
+pub(crate) async fn span(trace_id: &str, name: &str) -> SpanData {
     let found = || {
         let spans = SPANS.lock().unwrap();
         spans.iter().find(|s| s.span_context.trace_id().to_string() == trace_id && s.name == name).cloned()
@@ -153,12 +153,12 @@ pub async fn span(trace_id: &str, name: &str) -> SpanData {
 }
 
 /// A log record of the trace by its level.
-pub async fn log(trace_id: &str, level: tracing::Level) -> Log {
+pub(crate) async fn log(trace_id: &str, level: tracing::Level) -> Log {
     let found = || LOGS.lock().unwrap().iter().find(|l| l.trace_id == trace_id && l.level == level).cloned();
     eventually(&format!("{level} log in trace {trace_id}"), found).await
 }
 
 /// An attribute's value as text.
-pub fn attribute(span: &SpanData, key: &str) -> Option<String> {
+pub(crate) fn attribute(span: &SpanData, key: &str) -> Option<String> {
     span.attributes.iter().find(|kv| kv.key.as_str() == key).map(|kv| kv.value.to_string())
 }
