@@ -222,7 +222,6 @@ fn prepare(host: &reqwest::Url, users: usize, load: &Arc<Load>) -> Result<GooseA
     configuration.no_print_metrics = true;
     configuration.no_error_summary = true;
     configuration.no_telnet = true;
-    configuration.no_websocket = true;
     let load = Arc::clone(load);
     let turn: TransactionFunction = Arc::new(move |user: &mut GooseUser| {
         let load = Arc::clone(&load);
