@@ -234,9 +234,9 @@ fn prepare(host: &reqwest::Url, users: usize, load: &Arc<Load>) -> Result<GooseA
         .without_cookies()
         .timeout(REQUEST_TIMEOUT)
         .user_agent(concat!("signalbox-load/", env!("CARGO_PKG_VERSION")));
-    Ok(GooseAttack::initialize_with_config(configuration)?
+    GooseAttack::initialize_with_config(configuration)?
         .register_scenario(Scenario::new("user").register_transaction(Transaction::new(turn).set_name("turn")))
-        .set_client_builder_without_cookies(client)?)
+        .set_client_builder_without_cookies(client)
 }
 
 async fn take_turn(load: &Load, user: &GooseUser) {
