@@ -1,5 +1,8 @@
 //! `signalbox load` as a whole: the real binary against a stub app. What single parts do is tested beside them.
 
+#![cfg(all(feature = "load", feature = "axum"))]
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, its helpers too")]
+
 #[path = "support/load.rs"]
 mod support;
 

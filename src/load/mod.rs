@@ -222,7 +222,6 @@ fn prepare(host: &reqwest::Url, users: usize, load: &Arc<Load>) -> Result<GooseA
     configuration.no_print_metrics = true;
     configuration.no_error_summary = true;
     configuration.no_telnet = true;
-    configuration.no_websocket = true;
     let load = Arc::clone(load);
     let turn: TransactionFunction = Arc::new(move |user: &mut GooseUser| {
         let load = Arc::clone(&load);
@@ -235,9 +234,9 @@ fn prepare(host: &reqwest::Url, users: usize, load: &Arc<Load>) -> Result<GooseA
         .without_cookies()
         .timeout(REQUEST_TIMEOUT)
         .user_agent(concat!("signalbox-load/", env!("CARGO_PKG_VERSION")));
-    Ok(GooseAttack::initialize_with_config(configuration)?
+    GooseAttack::initialize_with_config(configuration)?
         .register_scenario(Scenario::new("user").register_transaction(Transaction::new(turn).set_name("turn")))
-        .set_client_builder_without_cookies(client)?)
+        .set_client_builder_without_cookies(client)
 }
 
 async fn take_turn(load: &Load, user: &GooseUser) {
