@@ -1,5 +1,7 @@
 //! One place for each fact: `configs/stack.json` and `configs/environments/local.env` agree, and nobody repeats a port.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
