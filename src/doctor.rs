@@ -1,6 +1,7 @@
 //! `signalbox doctor`: what this machine has and lacks for each run mode. Called by `main`; it asks this machine only,
 //! never a network, and changes nothing.
 
+use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{ExitCode, Stdio};
@@ -142,10 +143,11 @@ pub async fn run(args: DoctorArgs) -> anyhow::Result<ExitCode> {
     }
     let possible = modes.iter().any(|mode| mode.mode == "embedded" && mode.ready);
     let report = Report { version: env!("CARGO_PKG_VERSION"), modes };
-    if args.json {
-        println!("{}", serde_json::to_string_pretty(&report)?)
-    } else {
-        print(&report)
+    let text = if args.json { serde_json::to_string_pretty(&report)? + "\n" } else { table(&report) };
+    // A reader that has seen enough, such as `head`, is no error.
+    match std::io::stdout().write_all(text.as_bytes()) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => return Err(error.into()),
+        _ => {}
     }
     Ok(if possible { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -224,27 +226,32 @@ async fn version_of(path: &Path, args: &[&str]) -> Option<String> {
     Some(line.chars().take(60).collect())
 }
 
-fn print(report: &Report) {
-    println!("signalbox {}: what this machine has for each run mode\n", report.version);
+fn table(report: &Report) -> String {
+    let mut lines = vec![format!("signalbox {}: what this machine has for each run mode\n", report.version)];
     for mode in &report.modes {
         let state = if mode.ready { "ready" } else { "lacks something" };
-        println!("{:<17} {state:<16} {}", mode.mode, mode.start);
+        lines.push(format!("{:<17} {state:<16} {}", mode.mode, mode.start));
         for tool in &mode.tools {
             let names = tool.names.join(" or ");
             match (&tool.path, &tool.version) {
                 (Some(path), version) => {
-                    println!("  has    {names:<28} {} ({})", version.as_deref().unwrap_or("?"), path.display());
+                    lines.push(format!(
+                        "  has    {names:<28} {} ({})",
+                        version.as_deref().unwrap_or("?"),
+                        path.display()
+                    ));
                 }
-                (None, _) => println!("  lacks  {names:<28} get it: {}", tool.get),
+                (None, _) => lines.push(format!("  lacks  {names:<28} get it: {}", tool.get)),
             }
         }
         for port in &mode.ports {
             let state = if port.free { "free " } else { "taken" };
-            println!("  {state}  port {:<5} {} {}", port.port, port.program, port.role);
+            lines.push(format!("  {state}  port {:<5} {} {}", port.port, port.program, port.role));
         }
         for note in &mode.notes {
-            println!("  note   {note}");
+            lines.push(format!("  note   {note}"));
         }
-        println!();
+        lines.push(String::new());
     }
+    lines.join("\n") + "\n"
 }

@@ -1,5 +1,7 @@
 //! `signalbox doctor`: says for each run mode what is there and how to get what is not.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::process::{Command, Output};
 
 fn doctor(args: &[&str], path: &str) -> Output {

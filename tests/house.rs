@@ -1,5 +1,7 @@
 //! The rules of the house: who may import whom, what a file opens with, how long it may be.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

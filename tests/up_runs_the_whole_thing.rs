@@ -1,5 +1,6 @@
 //! `signalbox up`, whole: the real service, load tester and console, on free ports where the defaults are taken.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![cfg(all(feature = "app", feature = "load", feature = "console"))]
 
 #[path = "support/up.rs"]

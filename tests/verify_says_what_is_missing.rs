@@ -1,5 +1,6 @@
 //! `signalbox verify` against a service and a console made of stubs: what is there passes, what is not is named.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![cfg(feature = "console")]
 
 use std::collections::HashMap;

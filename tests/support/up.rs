@@ -9,7 +9,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 /// A running `up`.
-pub struct Up {
+pub(crate) struct Up {
     child: Child,
     state: tempfile::TempDir,
     lines: Arc<Mutex<Vec<String>>>,
@@ -18,7 +18,7 @@ pub struct Up {
 
 impl Up {
     /// Starts `up` with the arguments; what it prints is kept, standard error too.
-    pub fn start(args: &[&str]) -> Self {
+    pub(crate) fn start(args: &[&str]) -> Self {
         let state = tempfile::tempdir().unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_signalbox"));
         command.arg("up").args(args).env("SIGNALBOX_STATE", state.path());
@@ -30,12 +30,12 @@ impl Up {
     }
 
     /// Everything printed so far.
-    pub fn output(&self) -> String {
+    pub(crate) fn output(&self) -> String {
         self.lines.lock().unwrap().join("\n")
     }
 
     /// Waits for a line that `wanted` accepts and returns what it makes of it.
-    pub fn line<T>(&mut self, within: Duration, wanted: impl Fn(&str) -> Option<T>) -> T {
+    pub(crate) fn line<T>(&mut self, within: Duration, wanted: impl Fn(&str) -> Option<T>) -> T {
         let deadline = Instant::now() + within;
         loop {
             if let Some(found) = self.lines.lock().unwrap().iter().find_map(|line| wanted(line)) {
@@ -48,7 +48,7 @@ impl Up {
     }
 
     /// The process id that the table shows for a program.
-    pub fn pid(&mut self, what: &str) -> Pid {
+    pub(crate) fn pid(&mut self, what: &str) -> Pid {
         let found = |line: &str| {
             let row = line.starts_with(what).then(|| line.rsplit_once("pid "))??;
             row.1.trim().parse().ok()
@@ -57,12 +57,12 @@ impl Up {
     }
 
     /// Sends Ctrl-C's signal to `up` alone.
-    pub fn interrupt(&self) {
+    pub(crate) fn interrupt(&self) {
         kill(Pid::from_raw(self.child.id().try_into().unwrap()), Signal::SIGINT).unwrap();
     }
 
     /// Waits for the end: how it ended and all lines.
-    pub fn end(mut self, within: Duration) -> (ExitStatus, Vec<String>) {
+    pub(crate) fn end(mut self, within: Duration) -> (ExitStatus, Vec<String>) {
         let deadline = Instant::now() + within;
         let status = loop {
             if let Some(status) = self.child.try_wait().unwrap() {
@@ -79,7 +79,7 @@ impl Up {
     }
 
     /// The last lines of the children's logs, for the message of a failure.
-    pub fn logs(&self) -> String {
+    pub(crate) fn logs(&self) -> String {
         let tail = |name: &str| {
             let text = std::fs::read_to_string(self.state.path().join(format!("logs/{name}.log"))).unwrap_or_default();
             let lines = text.lines().collect::<Vec<_>>();
