@@ -149,7 +149,7 @@ fn main() -> ExitCode {
 
     let (app, load) = (flushed(&app_log), flushed(&load_log));
     let requests = std::fs::read_to_string(report).ok().and_then(|t| serde_json::from_str::<Value>(&t).ok());
-    let requests = requests.map(|v| v["total"]["requests"].clone()).unwrap_or_default();
+    let requests = requests.map(|v| v["requests"].clone()).unwrap_or_default();
     println!("load: {requests} requests in {seconds} s; CPU: app {app_cpu:.1} s, console {console_cpu:.1} s");
     println!("{:<7} {:>10} {:>10} {:>10} {:>10} {:>8}", "signal", "sent", "received", "stored", "evicted", "lost");
     let mut ok = true;

@@ -77,6 +77,7 @@ pub async fn run(args: LoadArgs) -> anyhow::Result<ExitCode> {
     // The flush runs whatever became of the load.
     let outcome = attack(&args, &host, &plan).await;
     let flushed = telemetry.shutdown(FLUSH).await;
+    eprintln!("signalbox load: {flushed}");
     let mut report = outcome?;
     report.telemetry_lost = Lost {
         spans: flushed.spans_lost,
@@ -97,7 +98,7 @@ pub async fn run(args: LoadArgs) -> anyhow::Result<ExitCode> {
 
 /// Standard output belongs to progress and report: log records go out over OTLP.
 fn telemetry() -> Result<Telemetry, InvalidSetting> {
-    Telemetry::init(names::SERVICE_LOAD)
+    Telemetry::init_quiet(names::SERVICE_LOAD)
 }
 
 fn write(path: &Path, text: &str) -> anyhow::Result<()> {
