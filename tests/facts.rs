@@ -86,11 +86,13 @@ fn no_port_is_written_anywhere_else_in_the_source() {
     let ports = facts::stack().values().flat_map(|program| program.ports.values().copied()).collect::<BTreeSet<_>>();
     let mut broken = Vec::new();
     for file in files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
-        // Vendored or binary files are not ours to judge.
+        // Binary files are not ours to judge; the page is judged below.
         let Ok(text) = fs::read_to_string(&file) else { continue };
-        let is_rust = file.extension().is_some_and(|extension| extension == "rs");
+        if file.extension().is_none_or(|extension| extension != "rs") {
+            continue;
+        }
         // Tests parse addresses of their own making.
-        let text = if is_rust { text.split("#[cfg(test)]").next().unwrap_or_default() } else { &text };
+        let text = text.split("#[cfg(test)]").next().unwrap_or_default();
         for (number, line) in text.lines().enumerate() {
             // Comments and words to the user may show an example.
             let example = line.trim_start().starts_with("//") || line.contains("such as");
@@ -100,4 +102,21 @@ fn no_port_is_written_anywhere_else_in_the_source() {
         }
     }
     assert!(broken.is_empty(), "take ports from facts::port:\n{}", broken.join("\n"));
+}
+
+#[test]
+fn the_addresses_that_the_page_tells_are_the_consoles() {
+    // Plain files cannot read stack.json, so they keep literals; a changed port must not leave them behind.
+    let console = facts::program("console").ports.values().copied().collect::<BTreeSet<_>>();
+    for file in files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
+        let Ok(text) = fs::read_to_string(&file) else { continue };
+        if file.extension().is_some_and(|extension| extension == "rs") {
+            continue;
+        }
+        for rest in text.split("127.0.0.1:").skip(1) {
+            let digits = rest.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
+            let known = digits.parse().is_ok_and(|port: u16| console.contains(&port));
+            assert!(digits.is_empty() || known, "{}: 127.0.0.1:{digits} is no port of the console", file.display());
+        }
+    }
 }
