@@ -25,7 +25,8 @@ const view = { logs: null, traces: null, pending: [], seen: new Set(), tracesSta
 export function mount(elements) {
   Object.assign(view, elements);
   view.newer = el("button", { type: "button", class: "newer", hidden: true, on: { click: () => { view.logs.scrollTop = 0; flush(true); } } });
-  view.logs.before(view.newer);
+  // Beside the title: over the list it would cover the line that someone is about to click.
+  view.logsForm.before(view.newer);
   for (const list of ["logs", "traces"]) {
     walkRows(view[list]);
     view[list].replaceChildren(note("Loading…"));
