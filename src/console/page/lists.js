@@ -25,7 +25,8 @@ const view = { logs: null, traces: null, pending: [], seen: new Set(), tracesSta
 export function mount(elements) {
   Object.assign(view, elements);
   view.newer = el("button", { type: "button", class: "newer", hidden: true, on: { click: () => { view.logs.scrollTop = 0; flush(true); } } });
-  view.logs.before(view.newer);
+  // Beside the title: over the list it would cover the line that someone is about to click.
+  view.logsForm.before(view.newer);
   for (const list of ["logs", "traces"]) {
     walkRows(view[list]);
     view[list].replaceChildren(note("Loading…"));
@@ -72,12 +73,14 @@ function failed(host, error) {
 /** Asks for the newest logs under the filters. */
 export async function loadLogs() {
   const mine = ++view.asked;
+  // What waited under the old filters must not appear under the new ones.
+  view.pending = [];
   const { severity, service, text, trace } = state.logs;
   try {
     const records = await api.logs({ severity, service, text, trace_id: trace, limit: MOST_ROWS });
     if (mine !== view.asked) return;
-    view.pending = [];
     view.seen = new Set(records.map((r) => r.id));
+    view.pending = view.pending.filter((r) => !view.seen.has(r.id));
     view.logs.replaceChildren(...records.map(logRow));
     if (!records.length) view.logs.replaceChildren(note(filtered("logs") ? "No log line passes these filters." : "No logs yet. Point an OTLP exporter at 127.0.0.1:4317."));
     oneTabStop(view.logs);
