@@ -1,4 +1,5 @@
 //! The fault matrix in its fast form: whatever the receiver does, emitted = received + lost as reported, exactly.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 #[path = "support/telemetry.rs"]
 mod support;
 

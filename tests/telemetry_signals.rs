@@ -1,4 +1,5 @@
 //! What leaves the process: connected, redacted, with exemplars; and the exposition's two formats.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking, in its helpers too")]
 #[path = "support/telemetry.rs"]
 mod support;
 
@@ -47,10 +48,9 @@ async fn traced(
 ) -> (Receiver, Vec<serde_json::Value>) {
     let receiver = Receiver::grpc(Behaviour::Up).await;
     let pipeline = Pipeline::new(&config(&receiver, "grpc", more), Arc::default()).unwrap();
-    let (sink, made) = (Sink::default(), Sink::default());
-    let sink_made = sink.clone();
-    drop(made);
-    let subscriber = subscriber(Some(&pipeline), filter, Lines::All, move || sink_made.clone());
+    let sink = Sink::default();
+    let writer = sink.clone();
+    let subscriber = subscriber(Some(&pipeline), filter, Lines::All, move || writer.clone());
     tracing::subscriber::with_default(subscriber, work);
     pipeline.shutdown(LONG).await;
     let lines = sink.lines();
