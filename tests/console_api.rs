@@ -3,7 +3,6 @@
 #[path = "support/console.rs"]
 mod support;
 
-use futures_util::StreamExt;
 use serde_json::{Value, json};
 use signalbox::console::{Options, Running, start};
 use support::{ask, console, console_with_token, eventually, feed, get, span, trace_request};
@@ -290,21 +289,20 @@ async fn with_a_token_queries_need_it_as_header_or_cookie() {
 #[tokio::test]
 async fn the_stream_tells_status_logs_and_traces_and_does_not_hold_the_stop() {
     let console = console().await;
-    let answer = reqwest::get(format!("http://{}/api/v1/stream", console.page)).await.unwrap();
+    let mut answer = reqwest::get(format!("http://{}/api/v1/stream", console.page)).await.unwrap();
     assert!(answer.headers()["content-type"].to_str().unwrap().starts_with("text/event-stream"));
     two_traces(&console).await;
     let log = json!({ "resourceLogs": [{ "scopeLogs": [{ "logRecords": [{ "body": { "stringValue": "live" } }] }] }] });
     feed(&console, "/v1/logs", &log).await;
     let mut text = String::new();
-    let mut chunks = answer.bytes_stream();
     let told = |text: &str| ["event: status", "event: log", "event: trace"].iter().all(|event| text.contains(event));
     while !told(&text) {
-        let next = tokio::time::timeout(std::time::Duration::from_secs(10), chunks.next()).await;
+        let next = tokio::time::timeout(std::time::Duration::from_secs(10), answer.chunk()).await;
         text.push_str(&String::from_utf8_lossy(&next.unwrap().unwrap().unwrap()));
     }
     assert!(text.contains("\"live\""));
     let stopped = tokio::spawn(console.stop());
-    while let Some(Ok(_)) = chunks.next().await {}
+    while let Ok(Some(_)) = answer.chunk().await {}
     stopped.await.unwrap();
 }
 

@@ -12,30 +12,30 @@ use serde_json::Value as Json;
 use signalbox::console::{Options, Running, start};
 
 /// A console on free ports.
-pub async fn console() -> Running {
+pub(crate) async fn console() -> Running {
     start(Options::default()).await.unwrap()
 }
 
 /// A console that asks for a token.
-pub async fn console_with_token(token: &str) -> Running {
+pub(crate) async fn console_with_token(token: &str) -> Running {
     start(Options { token: Some(token.to_owned()), ..Options::default() }).await.unwrap()
 }
 
 /// Asks the query API; status and JSON.
-pub async fn ask(console: &Running, path: &str) -> (u16, Json) {
+pub(crate) async fn ask(console: &Running, path: &str) -> (u16, Json) {
     let answer = reqwest::get(format!("http://{}{path}", console.page)).await.unwrap();
     (answer.status().as_u16(), answer.json().await.unwrap())
 }
 
 /// Asks the query API, which must answer 200.
-pub async fn get(console: &Running, path: &str) -> Json {
+pub(crate) async fn get(console: &Running, path: &str) -> Json {
     let (status, json) = ask(console, path).await;
     assert_eq!(status, 200, "{path}: {json}");
     json
 }
 
 /// Posts to the OTLP/HTTP port.
-pub async fn post(
+pub(crate) async fn post(
     console: &Running,
     path: &str,
     content_type: &str,
@@ -46,14 +46,14 @@ pub async fn post(
 }
 
 /// Posts OTLP/JSON, which must be accepted; the answer.
-pub async fn feed(console: &Running, path: &str, json: &Json) -> Json {
+pub(crate) async fn feed(console: &Running, path: &str, json: &Json) -> Json {
     let answer = post(console, path, "application/json", json.to_string()).await;
     assert_eq!(answer.status(), 200);
     answer.json().await.unwrap()
 }
 
 /// Polls until `found` says yes, at most ten seconds.
-pub async fn eventually<F: Future<Output = bool>>(what: &str, mut found: impl FnMut() -> F) {
+pub(crate) async fn eventually<F: Future<Output = bool>>(what: &str, mut found: impl FnMut() -> F) {
     let deadline = Instant::now() + Duration::from_secs(10);
     while !found().await {
         assert!(Instant::now() < deadline, "not within ten seconds: {what}");
@@ -62,20 +62,20 @@ pub async fn eventually<F: Future<Output = bool>>(what: &str, mut found: impl Fn
 }
 
 /// A text attribute.
-pub fn text(key: &str, value: &str) -> KeyValue {
+pub(crate) fn text(key: &str, value: &str) -> KeyValue {
     let value = Some(AnyValue { value: Some(Value::StringValue(value.to_owned())) });
     KeyValue { key: key.to_owned(), value, ..KeyValue::default() }
 }
 
 /// A request with `spans` of `service`.
-pub fn trace_request(service: &str, spans: Vec<Span>) -> ExportTraceServiceRequest {
+pub(crate) fn trace_request(service: &str, spans: Vec<Span>) -> ExportTraceServiceRequest {
     let resource = Some(Resource { attributes: vec![text("service.name", service)], ..Resource::default() });
     let scope_spans = vec![ScopeSpans { spans, ..ScopeSpans::default() }];
     ExportTraceServiceRequest { resource_spans: vec![ResourceSpans { resource, scope_spans, ..Default::default() }] }
 }
 
 /// A valid root span.
-pub fn span(trace: u8, id: u8) -> Span {
+pub(crate) fn span(trace: u8, id: u8) -> Span {
     Span {
         trace_id: vec![trace; 16],
         span_id: vec![id; 8],
