@@ -1,4 +1,5 @@
 //! The query API: filters, waterfall, correlation, metrics over time, errors, Host check, token, live stream.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "support/console.rs"]
 mod support;

@@ -1,6 +1,7 @@
 //! A foreign client works: a Python OpenTelemetry program exports all three signals over gRPC and HTTP, and the query
 //! API finds them. Needs the packages of tests/python/requirements.txt:
 //! `python3 -m venv target/python && target/python/bin/pip install -r tests/python/requirements.txt`.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "support/console.rs"]
 mod support;

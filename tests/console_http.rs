@@ -1,4 +1,5 @@
 //! OTLP over HTTP and gRPC: each status code, encodings, limits, partial success, token, malformed bytes.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[path = "support/console.rs"]
 mod support;

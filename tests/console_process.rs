@@ -1,4 +1,5 @@
 //! The console as a process: what it prints, how it stops, what it refuses.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::process::Stdio;
 use std::time::Duration;

@@ -11,6 +11,7 @@ mod convert_metrics;
 mod guard;
 mod ingest;
 mod model;
+mod model_metrics;
 mod page;
 mod params;
 mod query;
