@@ -220,7 +220,7 @@ fn malformed_bytes_are_never_a_5xx_and_the_next_good_request_works() {
     let path = prop::sample::select(vec!["/v1/traces", "/v1/logs", "/v1/metrics"]);
     let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig {
         failure_persistence: None,
-        ..ProptestConfig::with_cases(64)
+        ..ProptestConfig::with_cases(32)
     });
     let result = runner.run(&(path, bytes), |(path, bytes): (&str, Vec<u8>)| {
         runtime.block_on(async {

@@ -1,5 +1,5 @@
-//! What the console keeps: spans and log records here, metric points in `model_metrics`; compact and free of protobuf. Made by `convert`,
-//! held by `store`, read by `query`. No I/O, no locks, no decoding in here.
+//! What the console keeps: spans and log records here, metric points in `model_metrics`; compact and free of protobuf.
+//! Made by `convert`, held by `store`, read by `query`. No I/O, no locks, no decoding in here.
 //!
 //! **Bytes of a record** are estimated from above, never below: the size of the struct, plus for each heap block its
 //! length rounded up to 16 and 16 more for the allocator, plus a fixed share of the index that finds the record.
