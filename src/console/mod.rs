@@ -12,6 +12,7 @@ mod guard;
 mod ingest;
 mod model;
 mod model_metrics;
+mod origins;
 mod page;
 mod params;
 mod query;

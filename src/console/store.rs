@@ -13,6 +13,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use super::convert::Batch;
 use super::convert_metrics::NewPoint;
 use super::model::{Log, Origin, Point, PointValue, SeriesMeta, Span, TraceId, Weigh};
+use super::origins::Origins;
 
 /// Most of one signal that is kept.
 #[derive(Debug, Clone, Copy)]
@@ -34,44 +35,6 @@ pub(crate) struct Counts {
     pub(crate) evicted: u64,
     /// Estimated bytes now.
     pub(crate) bytes: usize,
-}
-
-/// Origins of one signal, each once.
-#[derive(Debug, Default)]
-struct Origins(HashMap<u64, Vec<Arc<Origin>>>);
-
-impl Origins {
-    /// The stored twin of `origin`, or itself from now on.
-    fn intern(&mut self, origin: Arc<Origin>, now: u64, counts: &mut Counts) -> Arc<Origin> {
-        let twins = self.0.entry(origin.hash).or_default();
-        let stored = if let Some(twin) = twins.iter().find(|twin| twin.same(&origin)) {
-            Arc::clone(twin)
-        } else {
-            counts.bytes += origin.bytes;
-            twins.push(Arc::clone(&origin));
-            origin
-        };
-        stored.last_seen.fetch_max(now, Relaxed);
-        stored
-    }
-
-    /// One record of `origin` is gone; the last takes it along.
-    fn release(&mut self, origin: &Arc<Origin>, counts: &mut Counts) {
-        if origin.refs.fetch_sub(1, Relaxed) > 1 {
-            return;
-        }
-        if let Some(twins) = self.0.get_mut(&origin.hash) {
-            twins.retain(|twin| !Arc::ptr_eq(twin, origin));
-            counts.bytes -= origin.bytes;
-            if twins.is_empty() {
-                self.0.remove(&origin.hash);
-            }
-        }
-    }
-
-    fn iter(&self) -> impl Iterator<Item = &Origin> {
-        self.0.values().flatten().map(Arc::as_ref)
-    }
 }
 
 /// A record that lives in a [`Ring`].
