@@ -23,6 +23,22 @@ fn python() -> Option<PathBuf> {
     found.then_some(python)
 }
 
+/// The README's lines for a Rust service, with the address of this test's console instead of the variable.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_rust_program_with_the_stock_exporter_is_found() {
+    use opentelemetry::trace::{Tracer, TracerProvider};
+    use opentelemetry_otlp::WithExportConfig;
+    let console = console().await;
+    let endpoint = format!("http://{}", console.grpc);
+    let exporter = opentelemetry_otlp::SpanExporter::builder().with_tonic().with_endpoint(endpoint).build().unwrap();
+    let provider = opentelemetry_sdk::trace::SdkTracerProvider::builder().with_batch_exporter(exporter).build();
+    provider.tracer("shop").in_span("checkout", |_| ());
+    tokio::task::spawn_blocking(move || provider.shutdown()).await.unwrap().unwrap();
+    let traces = get(&console, "/api/v1/traces?name=checkout").await;
+    assert_eq!(traces["traces"][0]["spans"], 1, "{traces}");
+    console.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_python_program_exports_all_signals_over_grpc_and_http_and_they_are_found() {
     let Some(python) = python() else { return };

@@ -352,6 +352,12 @@ pub(crate) struct Store {
 
 impl Store {
     /// An empty store that begins at `started` (unix nanoseconds).
+    /// Bytes that the process stays below, whatever is sent (the heading says how they come about).
+    pub(crate) fn memory_bound(&self) -> usize {
+        let stored = self.spans.limit().bytes + self.logs.limit().bytes + self.metrics.limit().bytes;
+        (96 << 20) + 2 * stored
+    }
+
     pub(crate) fn new(spans: Limit, logs: Limit, points: Limit, started: u64) -> Self {
         Self { spans: Ring::new(spans), logs: Ring::new(logs), metrics: Metrics::new(points, started) }
     }

@@ -71,7 +71,7 @@ impl Client {
         }
         let url = self.base.join(call.path).ok()?;
         let method = call.name.split(' ').next().unwrap_or_default();
-        let context = self.open_span(method, url.as_str(), call.journey);
+        let context = self.open_span(&call, method, url.as_str());
         let mut headers = http::HeaderMap::new();
         propagation::inject(&context, &mut headers);
 
@@ -90,16 +90,20 @@ impl Client {
     }
 
     /// Each request is a root of its own: a trace stays one request long, whatever the journey does next.
-    fn open_span(&self, method: &str, url: &str, journey: &'static str) -> Context {
+    fn open_span(&self, call: &Call<'_>, method: &str, url: &str) -> Context {
         let [address, port] = self.server.clone();
         let span = self
             .tracer
-            .span_builder(method.to_owned())
+            .span_builder(call.name)
             .with_kind(SpanKind::Client)
             .with_attributes([
                 KeyValue::new(attr::HTTP_REQUEST_METHOD, method.to_owned()),
                 KeyValue::new(attr::URL_FULL, url.to_owned()),
-                KeyValue::new(attr::LOAD_JOURNEY, journey),
+                KeyValue::new(
+                    attr::URL_TEMPLATE,
+                    call.name.split_once(' ').map_or(call.path.to_owned(), |(_, path)| path.to_owned()),
+                ),
+                KeyValue::new(attr::LOAD_JOURNEY, call.journey),
                 address,
                 port,
             ])

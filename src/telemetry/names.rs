@@ -65,6 +65,7 @@ pub mod attr {
     pub const URL_QUERY: &str = "url.query";
     pub const URL_SCHEME: &str = "url.scheme";
     pub const URL_FULL: &str = "url.full";
+    pub const URL_TEMPLATE: &str = "url.template";
     pub const SERVER_ADDRESS: &str = "server.address";
     pub const SERVER_PORT: &str = "server.port";
     pub const CLIENT_ADDRESS: &str = "client.address";

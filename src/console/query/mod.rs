@@ -46,6 +46,7 @@ pub(crate) fn status(store: &Store, started: u64) -> Json {
         "version": env!("CARGO_PKG_VERSION"),
         "started_unix_ms": ms(started),
         "retention": super::RETENTION,
+        "memory_bound_bytes": store.memory_bound(),
         "signals": {
             "spans": signal(store.spans.len(), store.spans.counts(), store.spans.limit()),
             "logs": signal(store.logs.len(), store.logs.counts(), store.logs.limit()),
