@@ -1,6 +1,7 @@
 //! The page, in a real Chromium, over a real console, service and load tester: the spike is drawn, a log line leads to its
 //! trace, a span to its logs, and nothing breaks the content security policy. With SIGNALBOX_PICTURES=DIR it saves the README's
 //! pictures (`just pictures`). Needs chromedriver and Chromium; says `not run: chromium` without them.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![cfg(all(feature = "app", feature = "load", feature = "console"))]
 
 #[path = "support/browser.rs"]
@@ -92,7 +93,6 @@ async fn a_log_leads_to_its_trace_and_a_span_to_its_logs(browser: &Browser) {
          return lines.length > 0 && lines.every((line) => line.dataset.spanId === '{span}')"
     );
     browser.until("the logs of the span alone", &own).await;
-    browser.picture("trace.png").await;
 
     browser.click("[data-testid=logs-of-trace]").await;
     let filtered = format!(

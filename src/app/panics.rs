@@ -81,7 +81,6 @@ mod tests {
             panic!("number {}", 7)
         })
         .await
-        .map(|()| ())
         .unwrap_err();
         assert_eq!(report.message, "number 7");
         assert!(report.stacktrace.starts_with("at src/app/panics.rs:"), "{}", report.stacktrace);
