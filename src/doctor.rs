@@ -30,6 +30,8 @@ const fn need(names: &'static [&'static str], version: &'static [&'static str], 
 /// A way to run the stack.
 struct Mode {
     name: &'static str,
+    /// Whether this version of signalbox has what the mode runs.
+    built: bool,
     start: &'static str,
     needs: &'static [Need],
     /// Programs whose ports it takes.
@@ -44,9 +46,17 @@ const ENGINE: Need = need(&["podman", "docker"], V, "Debian: apt-get install pod
 const TERRAFORM: Need = need(&["terraform", "tofu"], &["version"], "nix develop, or the vendor's package");
 
 const MODES: &[Mode] = &[
-    Mode { name: "embedded", start: "signalbox up", needs: &[], programs: &["console", "app"], ports_are_fixed: false },
+    Mode {
+        name: "embedded",
+        built: true,
+        start: "signalbox up",
+        needs: &[],
+        programs: &["console", "app"],
+        ports_are_fixed: false,
+    },
     Mode {
         name: "native processes",
+        built: false,
         start: "process-compose with configs/processes, or nix run .#stack",
         needs: &[
             need(&["process-compose"], &["version"], "nix develop, or go install its module"),
@@ -61,6 +71,7 @@ const MODES: &[Mode] = &[
     },
     Mode {
         name: "images",
+        built: false,
         start: "nix build .#images, then compose",
         needs: &[NIX, ENGINE, need(&["skopeo"], V, "Debian: apt-get install skopeo")],
         programs: &["app", "collector", "prometheus", "loki", "tempo", "grafana"],
@@ -68,6 +79,7 @@ const MODES: &[Mode] = &[
     },
     Mode {
         name: "Kubernetes",
+        built: false,
         start: "kubectl apply -k k8s/overlays/local",
         needs: &[
             need(&["kubectl"], &["version", "--client"], "nix develop, or the vendor's package"),
@@ -79,6 +91,7 @@ const MODES: &[Mode] = &[
     },
     Mode {
         name: "ECS",
+        built: false,
         start: "terraform apply in terraform/",
         needs: &[
             NIX,
@@ -91,6 +104,7 @@ const MODES: &[Mode] = &[
     },
     Mode {
         name: "single host",
+        built: false,
         start: "terraform apply in terraform/single-host",
         needs: &[TERRAFORM, ENGINE],
         programs: &[],
@@ -109,6 +123,7 @@ struct Report {
 struct ModeReport {
     mode: &'static str,
     start: &'static str,
+    built: bool,
     ready: bool,
     tools: Vec<ToolReport>,
     ports: Vec<PortReport>,
@@ -159,7 +174,7 @@ async fn examine(mode: &Mode) -> ModeReport {
     }
     let ports = mode.programs.iter().flat_map(|program| ports_of(program)).collect::<Vec<_>>();
     let mut notes = Vec::new();
-    let mut ready = tools.iter().all(|tool| tool.path.is_some());
+    let mut ready = mode.built && tools.iter().all(|tool| tool.path.is_some());
     if mode.ports_are_fixed {
         ready &= ports.iter().all(|port| port.free);
     } else if ports.iter().any(|port| !port.free) {
@@ -170,7 +185,7 @@ async fn examine(mode: &Mode) -> ModeReport {
         ready &= obstacles.is_empty();
         notes.extend(obstacles);
     }
-    ModeReport { mode: mode.name, start: mode.start, ready, tools, ports, notes }
+    ModeReport { mode: mode.name, start: mode.start, built: mode.built, ready, tools, ports, notes }
 }
 
 /// What makes `up` impossible.
@@ -229,7 +244,11 @@ async fn version_of(path: &Path, args: &[&str]) -> Option<String> {
 fn table(report: &Report) -> String {
     let mut lines = vec![format!("signalbox {}: what this machine has for each run mode\n", report.version)];
     for mode in &report.modes {
-        let state = if mode.ready { "ready" } else { "lacks something" };
+        let state = match mode {
+            ModeReport { built: false, .. } => "not built yet",
+            ModeReport { ready: true, .. } => "ready",
+            _ => "lacks something",
+        };
         lines.push(format!("{:<17} {state:<16} {}", mode.mode, mode.start));
         for tool in &mode.tools {
             let names = tool.names.join(" or ");
