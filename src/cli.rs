@@ -34,6 +34,9 @@ pub enum Command {
     /// Prove the contract: send marked requests and find their signals and correlations
     #[cfg(feature = "console")]
     Verify(VerifyArgs),
+    /// Write dashboards, alert rules and what Grafana loads of them from their typed sources
+    #[cfg(feature = "dashboards")]
+    Dashboards(DashboardsArgs),
     /// Health check for images without a shell: exit 0 when URL answers 2xx, else 1
     Probe(ProbeArgs),
     /// Say what this machine has and lacks for each run mode
@@ -168,6 +171,17 @@ pub enum Stack {
     Lgtm,
     /// X-Ray, CloudWatch Logs, Loki on S3, Prometheus
     Aws,
+}
+
+/// Flags of `dashboards`.
+#[derive(Debug, Clone, Args)]
+pub struct DashboardsArgs {
+    /// Folder of the checkout to write into
+    #[arg(long, value_name = "FOLDER", default_value = ".")]
+    pub into: PathBuf,
+    /// Write nothing; exit 1 and name the files that differ
+    #[arg(long)]
+    pub check: bool,
 }
 
 /// How `verify` prints its result.

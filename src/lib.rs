@@ -13,6 +13,7 @@
 //! | `console` | `console` | OTLP receiver, bounded store, query API and page |
 //! | `verify` | `console` | proves the contract against a backend |
 //! | `up` | all three | runs console, app and load tester as child processes |
+//! | `dashboards` | `dashboards` | dashboards and alert rules from typed sources |
 //! | [`probe`], [`doctor`] | | health check for images; what a machine has and lacks |
 //!
 //! Data flow: `load` sends requests with `traceparent` -> `app` answers, and both export OTLP through `telemetry`
@@ -27,6 +28,8 @@ pub mod app;
 pub mod cli;
 #[cfg(feature = "console")]
 pub mod console;
+#[cfg(feature = "dashboards")]
+pub mod dashboards;
 pub mod doctor;
 pub mod env;
 pub mod facts;

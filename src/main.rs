@@ -42,6 +42,8 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Console(args) => signalbox::console::run(args).await,
         #[cfg(feature = "console")]
         Command::Verify(args) => signalbox::verify::run(args).await,
+        #[cfg(feature = "dashboards")]
+        Command::Dashboards(args) => signalbox::dashboards::run(&args),
         Command::Probe(args) => signalbox::probe::run(args).await,
         Command::Doctor(args) => signalbox::doctor::run(args).await,
         Command::Completions { shell } => {

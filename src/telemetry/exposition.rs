@@ -8,6 +8,8 @@ use opentelemetry::KeyValue;
 use opentelemetry_sdk::metrics::data::{AggregatedMetrics, Histogram, Metric, MetricData, ResourceMetrics};
 
 use super::exemplars::{Exemplar, Reservoir};
+use super::names::Kind;
+use super::names::prometheus::{family, label};
 
 /// One metric family: samples of a name must stand together.
 struct Family {
@@ -64,7 +66,11 @@ fn add(
         AggregatedMetrics::I64(data) => kind(data),
     };
     let Some(kind) = kind else { return };
-    let (name, unit) = family_name(metric.name(), metric.unit(), kind);
+    let (name, unit) = family(metric.name(), metric.unit(), match kind {
+        "counter" => Kind::Counter,
+        "gauge" => Kind::Gauge,
+        _ => Kind::Histogram,
+    });
     let help = metric.description().to_owned();
     let family = families.entry(name.clone()).or_insert_with(|| Family { kind, unit, help, samples: String::new() });
     // The same name with another type would make the whole page unreadable to a scraper.
@@ -151,40 +157,6 @@ fn write_exemplar(out: &mut String, exemplar: &Exemplar) {
         time.as_secs(),
         time.subsec_millis()
     );
-}
-
-/// Name of the family without `_total`, with the unit's suffix, and the unit.
-fn family_name(name: &str, unit: &str, kind: &str) -> (String, &'static str) {
-    let unit = match unit {
-        "s" => "seconds",
-        "ms" => "milliseconds",
-        "By" => "bytes",
-        "1" if kind == "gauge" => "ratio",
-        _ => "",
-    };
-    let mut name = sanitized(name, true);
-    if kind == "counter"
-        && let Some(bare) = name.strip_suffix("_total")
-    {
-        name = bare.to_owned();
-    }
-    if !unit.is_empty() && !name.ends_with(&format!("_{unit}")) {
-        name = format!("{name}_{unit}");
-    }
-    (name, unit)
-}
-
-fn label(key: &str) -> String {
-    sanitized(key, false)
-}
-
-fn sanitized(name: &str, colon: bool) -> String {
-    let keep = |c: char| c.is_ascii_alphanumeric() || c == '_' || (colon && c == ':');
-    let mut name: String = name.chars().map(|c| if keep(c) { c } else { '_' }).collect();
-    if name.starts_with(|c: char| c.is_ascii_digit()) {
-        name.insert(0, '_');
-    }
-    name
 }
 
 /// Labels of a series; the scope keeps series of two scopes apart.

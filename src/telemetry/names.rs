@@ -4,6 +4,8 @@
 //! Names are OpenTelemetry semantic conventions (1.38) where there is one, else `signalbox.*`;
 //! `active_simulated_users` is the name users asked for.
 
+pub mod prometheus;
+
 /// Kind of a metric's instrument.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
