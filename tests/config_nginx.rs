@@ -106,7 +106,9 @@ struct Door {
 
 impl Drop for Door {
     fn drop(&mut self) {
-        let _ = self.nginx.kill();
+        // SIGTERM: a killed master leaves its workers behind.
+        let pid = nix::unistd::Pid::from_raw(self.nginx.id().cast_signed());
+        let _ = nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM);
         let _ = self.nginx.wait();
     }
 }
