@@ -72,6 +72,7 @@ const TEMPO: &[Rule] = &[
     rule("storage/trace/local/path", "${SIGNALBOX_STATE}/tempo/blocks", "nowhere to store"),
     rule("storage/trace/wal/path", "${SIGNALBOX_STATE}/tempo/wal", "writes outside its folder"),
     rule("storage/trace/s3/bucket", "${TEMPO_S3_BUCKET:-signalbox-tempo}", "S3 cannot be chosen"),
+    rule("overrides/defaults/compaction/block_retention", "${TEMPO_RETENTION:-168h}", DISK),
     rule("usage_report/reporting_enabled", "false", HOME),
 ];
 
@@ -182,7 +183,7 @@ fn tempos_shared_file_has_no_block_that_only_one_version_knows() {
 fn tempo_with_the_metrics_generator_is_tempo_plus_two_blocks() {
     let mut with = read("configs/tempo/metrics-generator.yaml");
     yaml::remove(&mut with, "metrics_generator");
-    yaml::remove(&mut with, "overrides");
+    yaml::remove(&mut with, "overrides/defaults/metrics_generator");
     assert_eq!(with, read("configs/tempo/tempo.yaml"), "the two files drifted apart");
     // Comments are not data; a reason written in one file belongs in both.
     let body = |file| text(file).split_once("server:\n").unwrap().1.to_owned();
