@@ -1,0 +1,3 @@
+module example.invalid/signalbox/backends/versitygw
+
+go 1.26
