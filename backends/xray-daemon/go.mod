@@ -1,0 +1,3 @@
+module example.invalid/signalbox/backends/xray-daemon
+
+go 1.26
