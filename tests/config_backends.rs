@@ -218,6 +218,30 @@ fn mimir_evaluates_the_rules_of_prometheus() {
     }
 }
 
+/// Every folder of data that a config names, however deep.
+fn folders(value: &Value) -> Vec<&str> {
+    match value {
+        Value::Mapping(map) => map.values().flat_map(folders).collect(),
+        Value::String(text) if text.starts_with("${SIGNALBOX_STATE}/") => vec![text],
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn no_folder_of_data_lies_in_another_or_in_another_programs() {
+    // Mimir refuses to start when two of its folders overlap; the others would mix their files.
+    for (file, _) in CONFIGS.iter().filter(|(file, _)| !file.contains("loki")) {
+        let program = file.split('/').nth(1).unwrap();
+        let (config, inside) = (read(file), |one: &str, other: &str| one.starts_with(&format!("{other}/")));
+        for (at, one) in folders(&config).iter().enumerate() {
+            assert!(one.starts_with(&format!("${{SIGNALBOX_STATE}}/{program}/")), "{file}: {one}");
+            for other in &folders(&config)[at + 1..] {
+                assert!(one != other && !inside(one, other) && !inside(other, one), "{file}: {one} and {other}");
+            }
+        }
+    }
+}
+
 /// The environment of one machine, with data in a folder of the test's own.
 fn environment(command: &mut Command, state: &Path) {
     command.current_dir(env!("CARGO_MANIFEST_DIR")).env_clear().envs(facts::local_settings());
