@@ -256,8 +256,7 @@ fn loki_accepts_its_config_on_disk_and_on_s3() {
         let mut command = Command::new(&loki);
         command.args(["-config.file=configs/loki/loki.yaml", "-config.expand-env=true", "-verify-config"]);
         environment(&mut command, state.path());
-        let said = programs::check(command.env("LOKI_STORAGE", storage)).unwrap_or_else(|error| panic!("{error}"));
-        assert!(said.contains("config is valid"), "{said}");
+        programs::check(command.env("LOKI_STORAGE", storage)).unwrap_or_else(|error| panic!("{error}"));
     }
 }
 
