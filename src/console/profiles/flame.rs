@@ -190,9 +190,39 @@ impl Flame<'_> {
     }
 }
 
+/// Longest name that is drawn in full.
+const DRAWN: usize = 100;
+
+/// A long name without what stands in its inner angle brackets: futures are named by all that they hold.
+fn short(name: &str) -> String {
+    if name.len() <= DRAWN {
+        return name.to_owned();
+    }
+    let (mut text, mut level, mut last) = (String::with_capacity(DRAWN), 0_usize, ' ');
+    // `<T as Trait>::function` begins with brackets: the first pair is the name's own.
+    let kept = usize::from(name.starts_with('<'));
+    for c in name.chars() {
+        if c == '<' {
+            if level == kept {
+                text.push_str("<…>");
+            }
+            level += 1;
+        }
+        if level <= kept {
+            text.push(c);
+        }
+        // An arrow closes nothing.
+        if c == '>' && last != '-' {
+            level = level.saturating_sub(1);
+        }
+        last = c;
+    }
+    text.chars().take(2 * DRAWN).collect()
+}
+
 /// A name that cannot be taken for a separator, a comment or a number of samples.
 fn foldable(name: &str) -> String {
-    let mut text: String = name.chars().map(|c| if c == ';' || c.is_control() { ':' } else { c }).collect();
+    let mut text: String = short(name).chars().map(|c| if c == ';' || c.is_control() { ':' } else { c }).collect();
     if text.trim().is_empty() || text.starts_with('#') || text.ends_with(|c: char| c.is_ascii_digit() || c == '.') {
         // No space is left before a final number.
         text = format!("‹{}›", text.trim());

@@ -169,7 +169,7 @@ fn labelled(reports: Vec<Report>) -> (Vec<Report>, u64) {
                 tag(&route, value.clone());
             }
         }
-        stack.frames.retain(|frame| !frame.name.as_deref().is_some_and(|name| name.contains(marks::MODULE)));
+        stack.frames.retain(|frame| !marks::is_ours(frame.name.as_deref(), frame.absolute_path.as_deref()));
         // Threads of the runtime are interchangeable: equal stacks are one.
         stack.thread_id = None;
         stack.thread_name = None;

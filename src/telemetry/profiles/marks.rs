@@ -14,10 +14,12 @@ use std::task::Poll;
 
 use opentelemetry::SpanId;
 
-/// Part of the name of every function in here: what to leave out of a flame graph.
-pub const MODULE: &str = "telemetry::profiles::marks::";
-/// Part of the name of a function that spells a digit, before its two hex digits.
-const DIGIT: &str = "marks::digit_";
+/// Name of a function that spells a digit, before its two hex digits. With debug information a name comes without its
+/// path, so it says all by itself.
+const DIGIT: &str = "signalbox_mark_";
+/// Part of the path of every other function in here.
+#[cfg(feature = "pyroscope")]
+const MODULE: &str = "telemetry::profiles::marks::";
 /// Functions, so the base of the numbers.
 const BASE: u32 = 64;
 /// Most requests marked between two pushes, 262,144: what three digits spell.
@@ -122,6 +124,13 @@ pub(super) fn of<'a>(functions: impl Iterator<Item = &'a str>) -> Option<Arc<Mar
     slots().spans.get(((high * BASE + middle) * BASE + low) as usize).cloned().flatten()
 }
 
+/// Whether a frame is of this file, so none of the program's work. With debug information it is known by its file.
+#[cfg(feature = "pyroscope")]
+pub(super) fn is_ours(function: Option<&str>, file: Option<&str>) -> bool {
+    function.is_some_and(|name| name.contains(DIGIT) || name.contains(MODULE))
+        || file.is_some_and(|path| path.ends_with("telemetry/profiles/marks.rs"))
+}
+
 #[cfg(any(feature = "pyroscope", test))]
 fn digit(function: &str) -> Option<u32> {
     let (_, rest) = function.split_once(DIGIT)?;
@@ -158,14 +167,14 @@ macro_rules! digits {
 }
 
 digits! {
-    digit_00 0 digit_01 1 digit_02 2 digit_03 3 digit_04 4 digit_05 5 digit_06 6 digit_07 7
-    digit_08 8 digit_09 9 digit_0a 10 digit_0b 11 digit_0c 12 digit_0d 13 digit_0e 14 digit_0f 15
-    digit_10 16 digit_11 17 digit_12 18 digit_13 19 digit_14 20 digit_15 21 digit_16 22 digit_17 23
-    digit_18 24 digit_19 25 digit_1a 26 digit_1b 27 digit_1c 28 digit_1d 29 digit_1e 30 digit_1f 31
-    digit_20 32 digit_21 33 digit_22 34 digit_23 35 digit_24 36 digit_25 37 digit_26 38 digit_27 39
-    digit_28 40 digit_29 41 digit_2a 42 digit_2b 43 digit_2c 44 digit_2d 45 digit_2e 46 digit_2f 47
-    digit_30 48 digit_31 49 digit_32 50 digit_33 51 digit_34 52 digit_35 53 digit_36 54 digit_37 55
-    digit_38 56 digit_39 57 digit_3a 58 digit_3b 59 digit_3c 60 digit_3d 61 digit_3e 62 digit_3f 63
+    signalbox_mark_00 0 signalbox_mark_01 1 signalbox_mark_02 2 signalbox_mark_03 3 signalbox_mark_04 4 signalbox_mark_05 5 signalbox_mark_06 6 signalbox_mark_07 7
+    signalbox_mark_08 8 signalbox_mark_09 9 signalbox_mark_0a 10 signalbox_mark_0b 11 signalbox_mark_0c 12 signalbox_mark_0d 13 signalbox_mark_0e 14 signalbox_mark_0f 15
+    signalbox_mark_10 16 signalbox_mark_11 17 signalbox_mark_12 18 signalbox_mark_13 19 signalbox_mark_14 20 signalbox_mark_15 21 signalbox_mark_16 22 signalbox_mark_17 23
+    signalbox_mark_18 24 signalbox_mark_19 25 signalbox_mark_1a 26 signalbox_mark_1b 27 signalbox_mark_1c 28 signalbox_mark_1d 29 signalbox_mark_1e 30 signalbox_mark_1f 31
+    signalbox_mark_20 32 signalbox_mark_21 33 signalbox_mark_22 34 signalbox_mark_23 35 signalbox_mark_24 36 signalbox_mark_25 37 signalbox_mark_26 38 signalbox_mark_27 39
+    signalbox_mark_28 40 signalbox_mark_29 41 signalbox_mark_2a 42 signalbox_mark_2b 43 signalbox_mark_2c 44 signalbox_mark_2d 45 signalbox_mark_2e 46 signalbox_mark_2f 47
+    signalbox_mark_30 48 signalbox_mark_31 49 signalbox_mark_32 50 signalbox_mark_33 51 signalbox_mark_34 52 signalbox_mark_35 53 signalbox_mark_36 54 signalbox_mark_37 55
+    signalbox_mark_38 56 signalbox_mark_39 57 signalbox_mark_3a 58 signalbox_mark_3b 59 signalbox_mark_3c 60 signalbox_mark_3d 61 signalbox_mark_3e 62 signalbox_mark_3f 63
 }
 
 #[cfg(test)]
@@ -177,7 +186,7 @@ mod tests {
     }
 
     fn stack(slot: u32) -> Vec<String> {
-        let mut names: Vec<_> = digits(slot).iter().map(|d| format!("signalbox::{MODULE}digit_{d:02x}")).collect();
+        let mut names: Vec<_> = digits(slot).iter().map(|d| format!("{DIGIT}{d:02x}")).collect();
         names.insert(0, "main".to_owned());
         names.push("leaf".to_owned());
         names.reverse();
@@ -198,11 +207,13 @@ mod tests {
 
     #[test]
     fn every_function_spells_its_own_digit() {
-        for (value, name) in [(0, "digit_00"), (10, "digit_0a"), (63, "digit_3f")] {
-            assert_eq!(digit(&format!("signalbox::{MODULE}{name}")), Some(value));
+        for (value, name) in
+            [(0, "signalbox_mark_00"), (10, "signalbox::telemetry::signalbox_mark_0a"), (63, "signalbox_mark_3f")]
+        {
+            assert_eq!(digit(name), Some(value));
         }
-        assert_eq!(digit(&format!("signalbox::{MODULE}digit_40")), None);
-        assert_eq!(digit("other::digit_01"), None);
+        assert_eq!(digit("signalbox_mark_40"), None);
+        assert_eq!(digit("digit_01"), None);
         assert_eq!(digits(64 * 64 * 5 + 64 * 6 + 7), [5, 6, 7]);
     }
 
