@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use inferno::flamegraph::color::{BackgroundColor, Color, MultiPalette, Palette};
-use inferno::flamegraph::{Options, from_lines};
+use inferno::flamegraph::{Direction, Options, from_lines};
 use serde_json::{Value as Json, json};
 
 use super::{Measure, Profile, Row};
@@ -176,6 +176,8 @@ impl Flame<'_> {
         options.title = title.to_owned();
         options.colors = Palette::Multi(MultiPalette::Rust);
         options.deterministic = true;
+        // The root on top: the drawing scrolls in its frame.
+        options.direction = Direction::Inverted;
         options.min_width = 0.1;
         let (ground, ink) =
             if dark { (grey(20, 27, 36), grey(228, 235, 243)) } else { (grey(255, 255, 255), grey(23, 33, 44)) };

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use http::header;
 use prost::Message;
 use pyroscope::backend::{
-    BackendConfig, BackendImpl, BackendReady, PprofConfig, Report, ReportData, Tag, pprof_backend,
+    BackendConfig, BackendImpl, BackendReady, PprofConfig, Report, ReportData, StackFrame, Tag, pprof_backend,
 };
 use pyroscope::encode::r#gen::push::{PushRequest, RawProfileSeries, RawSample};
 use pyroscope::encode::r#gen::types::LabelPair;
@@ -152,6 +152,11 @@ impl Pusher {
     }
 }
 
+fn ours(frame: &StackFrame) -> bool {
+    // The sampler has the file's whole path there.
+    marks::is_ours(frame.name.as_deref(), frame.relative_path.as_deref())
+}
+
 /// The samples with their spans' labels and without the marks; and how many there are.
 fn labelled(reports: Vec<Report>) -> (Vec<Report>, u64) {
     let mut labelled = Report::new(HashMap::new());
@@ -161,6 +166,12 @@ fn labelled(reports: Vec<Report>) -> (Vec<Report>, u64) {
         samples += count as u64;
         let functions = stack.frames.iter().filter_map(|frame| frame.name.as_deref());
         if let Some(marked) = marks::of(functions) {
+            // From the runtime down to the mark every request has the same frames, cut off where the stack is deep: the
+            // span's name stands for them.
+            if let Some(mark) = stack.frames.iter().position(ours) {
+                stack.frames.truncate(mark);
+                stack.frames.push(StackFrame { name: Some(marked.name.clone()), ..StackFrame::default() });
+            }
             let mut tag = |key: &str, value: String| stack.metadata.add_tag(Tag::new(key.to_owned(), value));
             // Pyroscope keeps `span_id` apart from the series' labels, so its many values cost no series.
             tag("span_id", marked.span_id.to_string());
@@ -169,7 +180,7 @@ fn labelled(reports: Vec<Report>) -> (Vec<Report>, u64) {
                 tag(&route, value.clone());
             }
         }
-        stack.frames.retain(|frame| !marks::is_ours(frame.name.as_deref(), frame.absolute_path.as_deref()));
+        stack.frames.retain(|frame| !ours(frame));
         // Threads of the runtime are interchangeable: equal stacks are one.
         stack.thread_id = None;
         stack.thread_name = None;
