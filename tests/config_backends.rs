@@ -22,6 +22,7 @@ const fn rule(path: &'static str, is: &'static str, lost: &'static str) -> Rule 
 const BIND: &str = "listens where it was not asked to";
 const GRPC: &str = "its internal gRPC is open, or clashes with another's";
 const HOME: &str = "calls home";
+const LOOP: &str = "sends its own traces into the stack it serves";
 const EXEMPLARS: &str = "exemplars are dropped";
 const LATE: &str = "what the collector kept over an outage is refused";
 const DISK: &str = "the disk fills";
@@ -61,6 +62,7 @@ const LOKI: &[Rule] = &[
         "dashboards find no service_name",
     ),
     rule("analytics/reporting_enabled", "false", HOME),
+    rule("tracing/enabled", "false", LOOP),
 ];
 
 const TEMPO: &[Rule] = &[
@@ -111,6 +113,7 @@ const PYROSCOPE: &[Rule] = &[
     rule("limits/retention_period", "${PYROSCOPE_RETENTION:-7d}", DISK),
     rule("self_profiling/disable_push", "true", "its own profiles outnumber the service's"),
     rule("analytics/reporting_enabled", "false", HOME),
+    rule("tracing/enabled", "false", LOOP),
 ];
 
 /// Every config with what it must hold.
@@ -215,6 +218,17 @@ fn mimir_evaluates_the_rules_of_prometheus() {
     for entry in std::fs::read_dir(&rules).into_iter().flatten() {
         let path = entry.unwrap().path();
         assert!(path.extension().is_some_and(|e| e == "yaml"), "{}: Mimir would read it as rules", path.display());
+    }
+}
+
+#[test]
+fn tempo_and_mimir_do_not_trace_themselves_into_the_stack() {
+    // They have no setting for it: the environment says it, and OTEL_EXPORTER_OTLP_ENDPOINT is in everybody's.
+    for (file, program) in [("configs/processes/core.yaml", "tempo"), ("configs/processes/lgtm.yaml", "mimir")] {
+        let config = read(file);
+        let environment = yaml::get(&config, &format!("processes/{program}/environment"));
+        let environment = environment.and_then(Value::as_sequence).cloned().unwrap_or_default();
+        assert!(environment.contains(&"OTEL_TRACES_EXPORTER=none".into()), "{file}: {program}");
     }
 }
 
