@@ -43,6 +43,7 @@ const LOKI: &[Rule] = &[
     rule("common/ring/instance_addr", "127.0.0.1", ETH0),
     rule("common/ring/kvstore/store", "inmemory", "gossips on every interface"),
     rule("ingester/lifecycler/min_ready_duration", "1s", "ready 15 s late"),
+    rule("pattern_ingester/lifecycler/min_ready_duration", "1s", "ready 15 s late"),
     rule("schema_config/configs/0/store", "tsdb", "structured metadata is refused"),
     rule("schema_config/configs/0/schema", "v13", "structured metadata is refused"),
     rule("schema_config/configs/0/object_store", "${LOKI_STORAGE:-filesystem}", "S3 cannot be chosen"),
