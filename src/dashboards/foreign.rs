@@ -1,7 +1,8 @@
 //! Metrics and labels that others emit: their names are facts about those programs, kept here so that no board holds one.
 //! Called by the boards. Ours are in `telemetry::names`.
 
-/// OpenTelemetry Collector, its own metrics (<https://opentelemetry.io/docs/collector/internal-telemetry/>).
+/// OpenTelemetry Collector, its own metrics (<https://opentelemetry.io/docs/collector/internal-telemetry/>), without units
+/// as configs/collector/core.yaml asks; it scrapes itself.
 pub(super) mod collector {
     pub(in super::super) const ACCEPTED_SPANS: &str = "otelcol_receiver_accepted_spans_total";
     pub(in super::super) const ACCEPTED_LOGS: &str = "otelcol_receiver_accepted_log_records_total";
@@ -17,9 +18,9 @@ pub(super) mod collector {
     pub(in super::super) const FAILED_POINTS: &str = "otelcol_exporter_send_failed_metric_points_total";
     pub(in super::super) const QUEUE_SIZE: &str = "otelcol_exporter_queue_size";
     pub(in super::super) const QUEUE_CAPACITY: &str = "otelcol_exporter_queue_capacity";
-    pub(in super::super) const MEMORY_RSS: &str = "otelcol_process_memory_rss_bytes";
+    pub(in super::super) const MEMORY_RSS: &str = "otelcol_process_memory_rss";
     pub(in super::super) const CPU_SECONDS: &str = "otelcol_process_cpu_seconds_total";
-    pub(in super::super) const UPTIME: &str = "otelcol_process_uptime_seconds_total";
+    pub(in super::super) const UPTIME: &str = "otelcol_process_uptime_total";
     /// Labels.
     pub(in super::super) const EXPORTER: &str = "exporter";
     pub(in super::super) const DATA_TYPE: &str = "data_type";
@@ -79,12 +80,11 @@ pub(super) mod slo {
     pub(in super::super) const ALERTS: &str = "ALERTS";
 }
 
-/// The backends' own metrics.
-pub(super) mod backend {
-    pub(in super::super) const LOKI_LINES: &str = "loki_distributor_lines_received_total";
-    pub(in super::super) const LOKI_DISCARDED: &str = "loki_discarded_samples_total";
-    pub(in super::super) const PROMETHEUS_SAMPLES: &str = "prometheus_tsdb_head_samples_appended_total";
-    pub(in super::super) const PROMETHEUS_SERIES: &str = "prometheus_tsdb_head_series";
+/// What Prometheus's client libraries say of a process, and what the scraper says of a target.
+pub(super) mod target {
+    pub(in super::super) const UP: &str = "up";
+    pub(in super::super) const MEMORY: &str = "process_resident_memory_bytes";
+    pub(in super::super) const CPU: &str = "process_cpu_seconds_total";
 }
 
 /// Grafana Faro, as its receiver writes it to Loki: one logfmt line a measurement, exception or event.

@@ -52,6 +52,11 @@ pub(super) struct SourceRef {
     uid: &'static str,
 }
 
+impl SourceRef {
+    /// A panel whose queries ask several datasources.
+    pub(super) const MIXED: Self = Self { kind: "datasource", uid: "-- Mixed --" };
+}
+
 impl From<Source> for SourceRef {
     fn from(source: Source) -> Self {
         Self { kind: source.plugin(), uid: source.uid() }

@@ -20,7 +20,7 @@ pub enum Needs {
     Pyroscope,
     /// An alert that fires.
     FiringAlert,
-    /// The collector scrapes the backends' own metrics.
+    /// The collector scrapes the backends: variant `lgtm`.
     BackendMetrics,
 }
 
@@ -36,7 +36,7 @@ impl Needs {
             Self::Browser => " Needs Faro data of a browser (lgtm).",
             Self::Pyroscope => " Needs Pyroscope (lgtm).",
             Self::FiringAlert => " Needs an alert that fires.",
-            Self::BackendMetrics => " Needs the backends' own metrics.",
+            Self::BackendMetrics => " Needs scraped backends (lgtm).",
         }
     }
 }

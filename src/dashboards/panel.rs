@@ -5,7 +5,8 @@ use serde_json::{Value, json};
 
 use super::links::Link;
 use super::model::{
-    DataLink, FieldConfig, FieldConfigSource, GridPos, Matcher, Override, PanelJson, Property, Source, Step, Thresholds,
+    DataLink, FieldConfig, FieldConfigSource, GridPos, Matcher, Override, PanelJson, Property, Source, SourceRef, Step,
+    Thresholds,
 };
 use super::needs::Needs;
 use super::queries::Query;
@@ -207,8 +208,9 @@ impl Panel {
 
     /// The panel in its place.
     pub(super) fn placed(&self, id: u32, grid_pos: GridPos) -> PanelJson {
+        let mixed = self.queries.iter().any(|query| query.source != self.source);
         PanelJson {
-            datasource: self.source.into(),
+            datasource: if mixed { SourceRef::MIXED } else { self.source.into() },
             description: format!("{}{}", self.description, self.needs.sentence()),
             field_config: FieldConfigSource { defaults: self.field.clone(), overrides: self.overrides.clone() },
             grid_pos,

@@ -1,10 +1,12 @@
 //! Pipeline: does telemetry itself arrive? From the SDK's queue through the collector to the backends.
 
 use crate::dashboards::board::{Board, Services};
-use crate::dashboards::foreign::{backend, collector};
+use crate::dashboards::foreign::{collector, target};
 use crate::dashboards::needs::Needs;
 use crate::dashboards::panel::{self, Panel, Unit};
-use crate::dashboards::queries::{JOB, of, of_service, range, rate, series, sum_by};
+use crate::dashboards::queries::{
+    JOB, SERVICE_NAME, log_range, log_rate, of, of_service, range, rate, series, stream, sum_by,
+};
 use crate::telemetry::names::prometheus::label;
 use crate::telemetry::names::{
     Metric, SDK_EXPORTER_LOG_EXPORTED, SDK_EXPORTER_METRIC_EXPORTED, SDK_EXPORTER_SPAN_EXPORTED,
@@ -26,7 +28,8 @@ pub(super) fn board() -> Board {
     .row(8, [accepted(), sent(), failed()])
     .row(8, [queues(), memory(), cpu()])
     .heading("In the backends")
-    .row(8, [loki(), prometheus()].map(|panel| panel.needs(Needs::BackendMetrics)))
+    .row(8, [arrived(), cardinality()])
+    .row(8, [targets(), backend_memory(), backend_cpu()])
 }
 
 /// Series of a metric of the SDK that ended in an error.
@@ -176,14 +179,39 @@ fn cpu() -> Panel {
         .ask(range(sum_by(&["instance"], &rate(collector::CPU_SECONDS)), "collector"))
 }
 
-fn loki() -> Panel {
-    panel::timeseries("Loki", "Lines that Loki received and discarded a second.", Unit::PerSecond)
-        .ask(range(sum_by(&[], &rate(backend::LOKI_LINES)), "received"))
-        .ask(range(or_zero(&sum_by(&[], &rate(backend::LOKI_DISCARDED))), "discarded"))
+fn arrived() -> Panel {
+    let exported = of(&SDK_EXPORTER_LOG_EXPORTED, &[&of_service(JOB), &format!("{}=\"\"", label(attr::ERROR_TYPE))]);
+    panel::timeseries(
+        "Log records: sent and stored",
+        "What the services sent a second and what Loki has of them.",
+        Unit::PerSecond,
+    )
+    .ask(range(sum_by(&[JOB], &rate(&exported)), "{{job}} sent"))
+    .ask(log_range(log_rate(&[SERVICE_NAME], &stream("")), &format!("{{{{{SERVICE_NAME}}}}} stored")))
 }
 
-fn prometheus() -> Panel {
-    panel::timeseries("Prometheus", "Samples that Prometheus appended a second, and its series.", Unit::Count)
-        .ask(range(sum_by(&[], &rate(backend::PROMETHEUS_SAMPLES)), "samples a second"))
-        .ask(range(sum_by(&[], backend::PROMETHEUS_SERIES), "series"))
+fn cardinality() -> Panel {
+    panel::timeseries(
+        "Series",
+        "Series in Prometheus, by service: a jump is a label with too many values.",
+        Unit::Count,
+    )
+    .ask(range(format!("count by ({JOB}) ({{{}}})", of_service(JOB)), "{{job}}"))
+}
+
+fn targets() -> Panel {
+    panel::timeseries("Targets", "1 where the collector could scrape the program, 0 where not.", Unit::Count)
+        .ask(range(format!("min by ({JOB}) ({})", target::UP), "{{job}}"))
+}
+
+fn backend_memory() -> Panel {
+    panel::timeseries("Memory of the backends", "Resident memory, by program.", Unit::Bytes)
+        .needs(Needs::BackendMetrics)
+        .ask(range(sum_by(&[JOB], target::MEMORY), "{{job}}"))
+}
+
+fn backend_cpu() -> Panel {
+    panel::timeseries("Cores of the backends", "CPU seconds a second, by program.", Unit::Plain)
+        .needs(Needs::BackendMetrics)
+        .ask(range(sum_by(&[JOB], &rate(target::CPU)), "{{job}}"))
 }
