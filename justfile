@@ -27,3 +27,7 @@ bench:
 # Take the README's picture from the running page
 pictures:
     SIGNALBOX_PICTURES=docs/images cargo test --test page_in_a_real_browser
+
+# Write dashboards and alert rules from their typed sources
+dashboards:
+    cargo run -q -- dashboards
