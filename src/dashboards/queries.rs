@@ -194,6 +194,11 @@ pub(super) fn rate(series: &str) -> String {
     format!("rate({series}[{RATE_WINDOW}])")
 }
 
+/// Increase a second over the dashboard's whole time: for a table, which has one value a row.
+pub(super) fn rate_of_range(series: &str) -> String {
+    format!("rate({series}[$__range])")
+}
+
 /// Sum over everything but some labels.
 pub(super) fn sum_by(labels: &[&str], expr: &str) -> String {
     if labels.is_empty() { format!("sum({expr})") } else { format!("sum by ({}) ({expr})", labels.join(", ")) }
@@ -201,20 +206,29 @@ pub(super) fn sum_by(labels: &[&str], expr: &str) -> String {
 
 /// A quantile of a histogram, by labels.
 pub(super) fn quantile(q: f64, metric: &Metric, matchers: &[&str], by: &[&str]) -> String {
-    let name = format!("{}_bucket", metric.prometheus_name());
-    quantile_of(q, &series(&name, matchers), by)
+    quantile_of(q, &rate(&buckets_of(metric, matchers)), by)
 }
 
-/// A quantile of the series of buckets, by labels.
-pub(super) fn quantile_of(q: f64, buckets: &str, by: &[&str]) -> String {
+/// The buckets of a histogram.
+pub(super) fn buckets_of(metric: &Metric, matchers: &[&str]) -> String {
+    series(&format!("{}_bucket", metric.prometheus_name()), matchers)
+}
+
+/// A quantile of the rates of buckets, by labels.
+pub(super) fn quantile_of(q: f64, rates: &str, by: &[&str]) -> String {
     let by = ["le"].iter().chain(by).copied().collect::<Vec<_>>();
-    format!("histogram_quantile({q}, {})", sum_by(&by, &rate(buckets)))
+    format!("histogram_quantile({q}, {})", sum_by(&by, rates))
 }
 
 /// Part of the whole by labels; zero, not absent, where the part has no series.
 pub(super) fn ratio(part: &str, whole: &str, by: &[&str]) -> String {
-    let whole = sum_by(by, &rate(whole));
-    format!("({} or 0 * {whole}) / {whole}", sum_by(by, &rate(part)))
+    ratio_of(&rate(part), &rate(whole), by)
+}
+
+/// As [`ratio`], of rates.
+pub(super) fn ratio_of(part: &str, whole: &str, by: &[&str]) -> String {
+    let whole = sum_by(by, whole);
+    format!("({} or 0 * {whole}) / {whole}", sum_by(by, part))
 }
 
 /// The first, or the second where the first has no series at all.
