@@ -27,3 +27,8 @@ bench:
 # Take the README's picture from the running page
 pictures:
     SIGNALBOX_PICTURES=docs/images cargo test --test page_in_a_real_browser
+
+# Rules of the SLOs from configs/prometheus/slo.yaml, by sloth (`just backends` builds it)
+slo:
+    cargo run -q -- dashboards
+    PATH="$HOME/.cache/signalbox/backends/bin:$PATH" sloth --no-log generate -i configs/prometheus/slo.yaml -o configs/prometheus/rules/slo.yaml
