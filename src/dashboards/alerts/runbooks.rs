@@ -15,13 +15,26 @@ data in a variant loads there and never fires.
 |---|---|---|---|---|---|---|---|
 ";
 
-const TAIL: &str = "
+const TAIL: &str = r#"
 Prometheus, Mimir and AMP evaluate `configs/prometheus/rules/{alerts,slo}.yaml` (send them to an Alertmanager, in AWS
 to AMP's). Where there is none, Grafana evaluates the same list from `configs/grafana/provisioning/alerting/rules.yaml`
 and notifies through its contact point; the SLO alerts there read the series that `slo.yaml` records. Use one of the two.
 
-Every command below takes the addresses of the environment: `set -a; . configs/environments/local.env; set +a`.
-";
+## What the pages' commands need
+
+```sh
+set -a; . configs/environments/local.env; set +a
+P=$PROMETHEUS_URL                      # lgtm: P=$MIMIR_URL/prometheus
+q() { curl -fsSG "$P/api/v1/query" --data-urlencode "query=$1"; echo; }
+logs() { curl -fsSG "$LOKI_URL/loki/api/v1/query_range" --data-urlencode "query=$1" --data-urlencode limit=20; echo; }
+```
+
+In AWS the same queries go through Grafana's Explore: AMP wants signed requests. Logs of the programs themselves are
+`$SIGNALBOX_STATE/logs/NAME.log` under `just stack`, else the container's. Dashboards are at `$GRAFANA_URL/d/UID`.
+
+To silence: under Grafana, Alerting > Silences, by `alertname`, with an end; with an Alertmanager,
+`amtool silence add alertname=NAME --duration=2h --comment=WHY`.
+"#;
 
 /// `docs/runbooks/README.md`.
 pub(super) fn table(alerts: &[Alert]) -> String {

@@ -14,8 +14,8 @@ const ERROR_RATIO: f64 = 0.05;
 const LATENCY_SECONDS: f64 = 1.0;
 /// Share of all cores.
 const CPU_RATIO: f64 = 0.8;
-/// Resident bytes: several times what the service holds under load, so a leak and nothing else crosses it.
-const MEMORY_BYTES: f64 = 256.0 * 1024.0 * 1024.0;
+/// Resident bytes: 80 % of the 128 MiB that `configs/limits.json` gives the container; at 100 % it is killed.
+const MEMORY_BYTES: f64 = 0.8 * 128.0 * 1024.0 * 1024.0;
 
 pub(super) fn alerts() -> Vec<Alert> {
     vec![error_rate(), latency(), cpu(), memory(), down()]
@@ -86,9 +86,9 @@ fn memory() -> Alert {
         value: PROCESS_MEMORY_USAGE.prometheus_name(),
         bound: Bound::Above(MEMORY_BYTES),
         wait: "10m",
-        condition: "resident memory > 256 MiB".into(),
+        condition: "resident memory > 80 % of the container's 128 MiB".into(),
         summary: "{{ $labels.job }} holds much memory".into(),
-        description: "{{ $labels.job }} ({{ $labels.instance }}) holds {{ $value | humanize1024 }}B of memory (allowed: 256 MiB).".into(),
+        description: "{{ $labels.job }} ({{ $labels.instance }}) holds {{ $value | humanize1024 }}B of memory (allowed: 80 % of the container's 128 MiB).".into(),
         dashboard: "resources",
         panel: "Process memory",
         data: Data::Pushed,
