@@ -28,6 +28,10 @@ bench:
 pictures:
     SIGNALBOX_PICTURES=docs/images cargo test --test page_in_a_real_browser
 
+# Write dashboards and alert rules from their typed sources
+dashboards:
+    cargo run -q -- dashboards
+
 # Rules of the SLOs from configs/prometheus/slo.yaml, by sloth (`just backends` builds it)
 slo:
     cargo run -q -- dashboards

@@ -36,6 +36,8 @@ struct Rule {
     condition: &'static str,
     data: Vec<Query>,
     dashboard_uid: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    panel_id: Option<u32>,
     no_data_state: &'static str,
     exec_err_state: &'static str,
     r#for: &'static str,
@@ -79,6 +81,7 @@ fn rule(alert: &Alert) -> Rule {
         condition: "B",
         data: vec![query(alert), threshold(alert.bound)],
         dashboard_uid: alert.dashboard_uid(),
+        panel_id: alert.panel_id(),
         no_data_state: "OK",
         exec_err_state: "Error",
         r#for: alert.wait,

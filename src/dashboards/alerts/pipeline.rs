@@ -1,7 +1,8 @@
 //! Alerts on telemetry on its way: the SDKs' own counters and the collector's. Called by `alerts`.
-//! The collector's names (0.155; counters as remote write names them) are not ours and live only here.
+//! The collector's names are `foreign`'s.
 
 use super::rule::{Alert, Bound, COLLECTOR_JOB, Data, Group, Severity, any_grew};
+use crate::dashboards::foreign::{collector, target};
 use crate::telemetry::names::prometheus::label;
 use crate::telemetry::names::{
     Metric, SDK_EXPORTER_LOG_EXPORTED, SDK_EXPORTER_METRIC_EXPORTED, SDK_EXPORTER_SPAN_EXPORTED,
@@ -10,10 +11,6 @@ use crate::telemetry::names::{
 
 /// Share of an exporter's queue. Half leaves as long again as the outage has lasted.
 const QUEUE_RATIO: f64 = 0.5;
-/// Each signal and how the collector's counters end.
-const SIGNALS: [(&str, &str); 3] =
-    [("traces", "spans_total"), ("logs", "log_records_total"), ("metrics", "metric_points_total")];
-
 pub(super) fn alerts() -> Vec<Alert> {
     vec![dropped(), collector_down(), queue(), export_failed(), refusing(), target_down()]
 }
@@ -40,7 +37,7 @@ fn dropped() -> Alert {
         description: "{{ $labels.job }} lost {{ $value | humanize }} {{ $labels.signal }} in the last 5 minutes."
             .into(),
         dashboard: "pipeline",
-        panel: "Lost before the collector",
+        panel: "In the services (SDK) / Lost in the services",
         data: Data::Pushed,
     }
 }
@@ -50,14 +47,14 @@ fn collector_down() -> Alert {
         name: "CollectorDown",
         group: Group::Pipeline,
         severity: Severity::Critical,
-        value: format!("absent_over_time(up{{job=\"{COLLECTOR_JOB}\"}}[3m])"),
+        value: format!("absent_over_time({}{{job=\"{COLLECTOR_JOB}\"}}[3m])", target::UP),
         bound: Bound::Any,
         wait: "1m",
         condition: "the collector's scrape of itself missing for 3 min".into(),
         summary: "The collector sends nothing".into(),
         description: "The collector's own metrics have not arrived for 3 minutes: no telemetry is coming in, and every other alert is blind.".into(),
         dashboard: "pipeline",
-        panel: "Collector",
+        panel: "Collector up",
         data: Data::Collector,
     }
 }
@@ -67,59 +64,61 @@ fn queue() -> Alert {
         name: "CollectorQueueFilling",
         group: Group::Pipeline,
         severity: Severity::Warning,
-        value: "max by (job, exporter) (otelcol_exporter_queue_size / otelcol_exporter_queue_capacity)".into(),
+        value: format!("max by (job, {}) ({} / {})", collector::EXPORTER, collector::QUEUE_SIZE, collector::QUEUE_CAPACITY),
         bound: Bound::Above(QUEUE_RATIO),
         wait: "2m",
         condition: "a sending queue > 50 % full".into(),
         summary: "The collector cannot send to {{ $labels.exporter }} fast enough".into(),
         description: "The sending queue of {{ $labels.exporter }} is {{ $value | humanizePercentage }} full: its backend is down or slow. When the queue is full, new data is lost.".into(),
         dashboard: "pipeline",
-        panel: "Sending queue",
+        panel: "In the collector / Sending queues",
         data: Data::Collector,
     }
 }
 
-/// Counters `otelcol_STEP_SIGNAL_total`, one a signal.
-fn counters(step: &str, what: &[&'static str; 3]) -> Vec<(&'static str, String)> {
-    SIGNALS.iter().zip(what).map(|((_, ends), what)| (*what, format!("otelcol_{step}_{ends}"))).collect()
-}
-
 fn export_failed() -> Alert {
-    let failed =
-        counters("exporter_send_failed", &["spans rejected", "log records rejected", "metric points rejected"]);
-    let full = counters(
-        "exporter_enqueue_failed",
-        &["spans past a full queue", "log records past a full queue", "metric points past a full queue"],
-    );
+    let lost = [
+        ("spans rejected", collector::FAILED_SPANS),
+        ("log records rejected", collector::FAILED_LOGS),
+        ("metric points rejected", collector::FAILED_POINTS),
+        ("spans past a full queue", collector::ENQUEUE_FAILED_SPANS),
+        ("log records past a full queue", collector::ENQUEUE_FAILED_LOGS),
+        ("metric points past a full queue", collector::ENQUEUE_FAILED_POINTS),
+    ];
     Alert {
         name: "CollectorExportFailed",
         group: Group::Pipeline,
         severity: Severity::Critical,
-        value: any_grew("job, exporter", &[failed, full].concat()),
+        value: any_grew(&format!("job, {}", collector::EXPORTER), &lost),
         bound: Bound::Above(0.0),
         wait: "1m",
         condition: "an exporter lost data".into(),
         summary: "The collector loses data for {{ $labels.exporter }}".into(),
         description: "{{ $labels.exporter }} lost {{ $value | humanize }} {{ $labels.signal }} in the last 5 minutes: the backend rejected them for good, or the queue was full.".into(),
         dashboard: "pipeline",
-        panel: "Failed and refused",
+        panel: "In the collector / Failed",
         data: Data::Collector,
     }
 }
 
 fn refusing() -> Alert {
+    let refused = [
+        ("spans", collector::REFUSED_SPANS),
+        ("log records", collector::REFUSED_LOGS),
+        ("metric points", collector::REFUSED_POINTS),
+    ];
     Alert {
         name: "CollectorRefusing",
         group: Group::Pipeline,
         severity: Severity::Warning,
-        value: any_grew("job, receiver", &counters("receiver_refused", &["spans", "log records", "metric points"])),
+        value: any_grew(&format!("job, {}", collector::RECEIVER), &refused),
         bound: Bound::Above(0.0),
         wait: "1m",
         condition: "a receiver refused data".into(),
         summary: "The collector refuses data from {{ $labels.receiver }}".into(),
         description: "{{ $labels.receiver }} refused {{ $value | humanize }} {{ $labels.signal }} in the last 5 minutes: the memory limit is reached or a queue is full.".into(),
         dashboard: "pipeline",
-        panel: "Failed and refused",
+        panel: "Refused",
         data: Data::Collector,
     }
 }
@@ -129,14 +128,14 @@ fn target_down() -> Alert {
         name: "TargetDown",
         group: Group::Pipeline,
         severity: Severity::Critical,
-        value: "up".into(),
+        value: target::UP.into(),
         bound: Bound::Below(1.0),
         wait: "2m",
         condition: "a scrape target does not answer".into(),
         summary: "{{ $labels.job }} does not answer".into(),
         description: "The scrape of {{ $labels.job }} at {{ $labels.instance }} fails.".into(),
         dashboard: "pipeline",
-        panel: "Scrape targets",
+        panel: "In the backends / Targets",
         data: Data::Collector,
     }
 }

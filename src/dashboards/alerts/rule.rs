@@ -3,6 +3,9 @@
 
 use std::collections::BTreeMap;
 
+use crate::dashboards::boards;
+use crate::dashboards::model::Item;
+
 /// `job` of what the collector scrapes from itself (`configs/collector/core.yaml`).
 pub(super) const COLLECTOR_JOB: &str = "collector";
 
@@ -94,7 +97,7 @@ pub(super) struct Alert {
     pub(super) description: String,
     /// Uid of the dashboard to open first, without `signalbox-`.
     pub(super) dashboard: &'static str,
-    /// Title of the panel in it.
+    /// Title of the panel in it, after the title of its section and ` / ` where it has one.
     pub(super) panel: &'static str,
     pub(super) data: Data,
 }
@@ -120,6 +123,20 @@ impl Alert {
     /// Uid of its dashboard.
     pub(super) fn dashboard_uid(&self) -> String {
         format!("signalbox-{}", self.dashboard)
+    }
+
+    /// Id of that panel, where the dashboard has it.
+    pub(super) fn panel_id(&self) -> Option<u32> {
+        let (section, title) = self.panel.split_once(" / ").map_or((None, self.panel), |(s, title)| (Some(s), title));
+        let board = boards::all().into_iter().find(|board| board.name == self.dashboard)?;
+        let mut heading = None;
+        board.dashboard().panels.iter().find_map(|item| match item {
+            Item::Heading(item) => {
+                heading = Some(item.title);
+                None
+            }
+            Item::Panel(panel) => (heading == section && panel.title == title).then_some(panel.id),
+        })
     }
 
     /// `PromQL` whose every result is an alert.
@@ -152,8 +169,9 @@ pub(super) fn grew(by: &str, series: &str) -> String {
 }
 
 /// The same of several counters, told apart by the label `signal`.
-pub(super) fn any_grew(by: &str, counters: &[(&str, String)]) -> String {
-    let each = |(signal, series): &(&str, String)| {
+pub(super) fn any_grew(by: &str, counters: &[(&str, impl AsRef<str>)]) -> String {
+    let each = |(signal, series): &(&str, _)| {
+        let series = AsRef::<str>::as_ref(series);
         format!("label_replace({}, \"signal\", \"{signal}\", \"\", \"\")", grew(by, series))
     };
     format!("sum by ({by}, signal) (\n  {}\n)", counters.iter().map(each).collect::<Vec<_>>().join("\n  or\n  "))

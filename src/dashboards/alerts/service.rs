@@ -37,7 +37,7 @@ fn error_rate() -> Alert {
         summary: "{{ $labels.job }} answers with errors".into(),
         description: "{{ $value | humanizePercentage }} of the requests to {{ $labels.job }} in the last 5 minutes were answered with 5xx (allowed: 5 %).".into(),
         dashboard: "golden-signals",
-        panel: "Errors",
+        panel: "Errors by route",
         data: Data::Pushed,
     }
 }
@@ -73,7 +73,7 @@ fn cpu() -> Alert {
         summary: "{{ $labels.job }} uses most of its CPU".into(),
         description: "{{ $labels.job }} ({{ $labels.instance }}) used {{ $value | humanizePercentage }} of all cores for 5 minutes (allowed: 80 %).".into(),
         dashboard: "resources",
-        panel: "Process CPU",
+        panel: "Process / CPU utilization",
         data: Data::Pushed,
     }
 }
@@ -90,7 +90,7 @@ fn memory() -> Alert {
         summary: "{{ $labels.job }} holds much memory".into(),
         description: "{{ $labels.job }} ({{ $labels.instance }}) holds {{ $value | humanize1024 }}B of memory (allowed: 80 % of the container's 128 MiB).".into(),
         dashboard: "resources",
-        panel: "Process memory",
+        panel: "Process / Memory",
         data: Data::Pushed,
     }
 }
@@ -109,7 +109,7 @@ fn down() -> Alert {
         description: "No metric of {{ $labels.job }} arrived for 3 minutes: it is down, or nothing it sends arrives."
             .into(),
         dashboard: "golden-signals",
-        panel: "Traffic",
+        panel: "Traffic by status",
         data: Data::Pushed,
     }
 }

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::rule::{Alert, Bound, Data, Group, Severity};
+use crate::dashboards::foreign::slo::{ERROR_RATIO, ID, NAME, SERVICE};
 use crate::facts;
 use crate::telemetry::names::prometheus::label;
 use crate::telemetry::names::{DURATION_BUCKETS, HTTP_SERVER_REQUEST_DURATION, SERVICE_APP, attr};
@@ -122,7 +123,7 @@ fn alert(slo: &Slo, severity: Severity, burns: &[Burn; 2], over: &str) -> Alert 
         summary,
         description,
         dashboard: "slo",
-        panel: "Burn rate",
+        panel: "Burn rate by window",
         data: Data::SloRules,
     }
 }
@@ -138,9 +139,9 @@ fn texts(slo: &Slo) -> (String, String) {
 fn condition(slo: &Slo, burns: &[Burn; 2]) -> String {
     let name = slo.name;
     let budget = (100.0 - slo.objective) / 100.0;
-    let labels = format!("sloth_id=\"{SERVICE_APP}-{name}\", sloth_service=\"{SERVICE_APP}\", sloth_slo=\"{name}\"");
+    let labels = format!("{ID}=\"{SERVICE_APP}-{name}\", {SERVICE}=\"{SERVICE_APP}\", {NAME}=\"{name}\"");
     let above = |window: &str, factor: f64| {
-        format!("max(slo:sli_error:ratio_rate{window}{{{labels}}} > ({factor} * {budget})) without (sloth_window)")
+        format!("max({ERROR_RATIO}{window}{{{labels}}} > ({factor} * {budget})) without (sloth_window)")
     };
     let both = |burn: &Burn| {
         format!("(\n    {}\n    and\n    {}\n)", above(burn.short, burn.factor), above(burn.long, burn.factor))
