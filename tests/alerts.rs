@@ -227,6 +227,8 @@ fn grafana_expands_nothing_of_the_rules_by_mistake() {
         let labels = serde_yaml_ng::to_string(&rule["labels"]).unwrap();
         assert!(!labels.contains('$') && !title.contains('$'), "{title}: Grafana expands `$` in titles and labels");
         let notes = serde_yaml_ng::to_string(&rule["annotations"]).unwrap();
+        let uid = text(rule, &["uid"]);
+        assert!(uid.len() <= 40 && uid.chars().all(|c| c.is_ascii_lowercase() || c == '-'), "{title}: uid {uid}");
         assert!(!notes.contains("${") && !notes.contains("$value "), "{title}: {notes}");
     }
 }

@@ -77,13 +77,15 @@ fn queue() -> Alert {
 }
 
 fn export_failed() -> Alert {
+    // What a shutdown interrupts is still in the queue on disk.
+    let rejected = |metric| format!("{metric}{{{}!=\"Shutdown\"}}", label(attr::ERROR_TYPE));
     let lost = [
-        ("spans rejected", collector::FAILED_SPANS),
-        ("log records rejected", collector::FAILED_LOGS),
-        ("metric points rejected", collector::FAILED_POINTS),
-        ("spans past a full queue", collector::ENQUEUE_FAILED_SPANS),
-        ("log records past a full queue", collector::ENQUEUE_FAILED_LOGS),
-        ("metric points past a full queue", collector::ENQUEUE_FAILED_POINTS),
+        ("spans rejected", rejected(collector::FAILED_SPANS)),
+        ("log records rejected", rejected(collector::FAILED_LOGS)),
+        ("metric points rejected", rejected(collector::FAILED_POINTS)),
+        ("spans past a full queue", collector::ENQUEUE_FAILED_SPANS.into()),
+        ("log records past a full queue", collector::ENQUEUE_FAILED_LOGS.into()),
+        ("metric points past a full queue", collector::ENQUEUE_FAILED_POINTS.into()),
     ];
     Alert {
         name: "CollectorExportFailed",
