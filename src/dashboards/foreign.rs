@@ -99,8 +99,3 @@ pub(super) mod faro {
     pub(in super::super) const SESSION: &str = "session_id";
     pub(in super::super) const EXCEPTION_TYPE: &str = "type";
 }
-
-/// Labels of the app's profiles.
-pub(super) mod profile {
-    pub(in super::super) const ROUTE: &str = "http_route";
-}

@@ -149,6 +149,15 @@ impl Panel {
         self
     }
 
+    /// Many series: a legend with their last and highest values, the highest first.
+    pub(super) fn detailed(mut self) -> Self {
+        self.options["legend"] = json!({
+            "calcs": ["lastNotNull", "max"], "displayMode": "table", "placement": "bottom", "showLegend": true,
+            "sortBy": "Max", "sortDesc": true,
+        });
+        self
+    }
+
     /// Bars for counts of lines.
     pub(super) fn bars(mut self) -> Self {
         self.field.custom["drawStyle"] = json!("bars");
@@ -242,7 +251,7 @@ fn thresholds(steps: &[(f64, &'static str)], base: &'static str) -> Thresholds {
 /// Lines over time.
 pub(super) fn timeseries(title: &'static str, description: &'static str, unit: Unit) -> Panel {
     let options = json!({
-        "legend": { "calcs": ["lastNotNull", "max"], "displayMode": "table", "placement": "bottom", "showLegend": true },
+        "legend": { "calcs": [], "displayMode": "list", "placement": "bottom", "showLegend": true },
         "tooltip": { "mode": "multi", "sort": "desc" },
     });
     let mut panel = Panel::new("timeseries", Source::Metrics, (title, description), unit, options);

@@ -32,7 +32,7 @@ pub struct Query {
     exemplars: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Shape {
     Range,
     Instant,
@@ -41,7 +41,7 @@ enum Shape {
     Lines,
     TraceTable,
     ServiceMap,
-    ProfileSeries(&'static str),
+    ProfileSeries(String),
     FlameGraph,
 }
 
@@ -76,7 +76,7 @@ impl Query {
 
     fn body(&self) -> Value {
         let instant = self.instant();
-        match (self.source, self.shape) {
+        match (self.source, &self.shape) {
             (Source::Metrics, shape) => json!({
                 "editorMode": "code", "expr": self.expr, "legendFormat": self.legend, "exemplar": self.exemplars,
                 "instant": instant, "range": !instant,
@@ -85,7 +85,7 @@ impl Query {
             (Source::Logs, shape) => json!({
                 "editorMode": "code", "expr": self.expr, "legendFormat": self.legend,
                 "queryType": if instant { "instant" } else { "range" },
-                "maxLines": if shape == Shape::Lines { json!(200) } else { Value::Null },
+                "maxLines": if *shape == Shape::Lines { json!(200) } else { Value::Null },
             }),
             (Source::Traces, Shape::ServiceMap) => json!({ "queryType": "serviceMap", "serviceMapQuery": self.expr }),
             (Source::Traces, _) => {
@@ -149,7 +149,7 @@ pub(super) fn service_map(selector: impl Into<String>) -> Query {
 }
 
 /// CPU over time by a label of the profiles.
-pub(super) fn profile_series(selector: impl Into<String>, by: &'static str) -> Query {
+pub(super) fn profile_series(selector: impl Into<String>, by: String) -> Query {
     Query::new(Source::Profiles, selector, "", Shape::ProfileSeries(by))
 }
 
@@ -194,6 +194,11 @@ pub(super) fn rate(series: &str) -> String {
     format!("rate({series}[{RATE_WINDOW}])")
 }
 
+/// Increase a second over the dashboard's whole time: for a table, which has one value a row.
+pub(super) fn rate_of_range(series: &str) -> String {
+    format!("rate({series}[$__range])")
+}
+
 /// Sum over everything but some labels.
 pub(super) fn sum_by(labels: &[&str], expr: &str) -> String {
     if labels.is_empty() { format!("sum({expr})") } else { format!("sum by ({}) ({expr})", labels.join(", ")) }
@@ -201,20 +206,29 @@ pub(super) fn sum_by(labels: &[&str], expr: &str) -> String {
 
 /// A quantile of a histogram, by labels.
 pub(super) fn quantile(q: f64, metric: &Metric, matchers: &[&str], by: &[&str]) -> String {
-    let name = format!("{}_bucket", metric.prometheus_name());
-    quantile_of(q, &series(&name, matchers), by)
+    quantile_of(q, &rate(&buckets_of(metric, matchers)), by)
 }
 
-/// A quantile of the series of buckets, by labels.
-pub(super) fn quantile_of(q: f64, buckets: &str, by: &[&str]) -> String {
+/// The buckets of a histogram.
+pub(super) fn buckets_of(metric: &Metric, matchers: &[&str]) -> String {
+    series(&format!("{}_bucket", metric.prometheus_name()), matchers)
+}
+
+/// A quantile of the rates of buckets, by labels.
+pub(super) fn quantile_of(q: f64, rates: &str, by: &[&str]) -> String {
     let by = ["le"].iter().chain(by).copied().collect::<Vec<_>>();
-    format!("histogram_quantile({q}, {})", sum_by(&by, &rate(buckets)))
+    format!("histogram_quantile({q}, {})", sum_by(&by, rates))
 }
 
 /// Part of the whole by labels; zero, not absent, where the part has no series.
 pub(super) fn ratio(part: &str, whole: &str, by: &[&str]) -> String {
-    let whole = sum_by(by, &rate(whole));
-    format!("({} or 0 * {whole}) / {whole}", sum_by(by, &rate(part)))
+    ratio_of(&rate(part), &rate(whole), by)
+}
+
+/// As [`ratio`], of rates.
+pub(super) fn ratio_of(part: &str, whole: &str, by: &[&str]) -> String {
+    let whole = sum_by(by, whole);
+    format!("({} or 0 * {whole}) / {whole}", sum_by(by, part))
 }
 
 /// The first, or the second where the first has no series at all.

@@ -99,9 +99,12 @@ fn known(datasource: &Value) -> bool {
 
 /// A rate over a fixed window is empty when zoomed in and misses points when zoomed out.
 fn windows(target: &Value, say: &mut impl FnMut(String)) {
+    let instant = target["instant"] == true || target["queryType"] == "instant";
     let allowed: &[&str] = match text(&target["datasource"], "uid") {
+        // One value for the whole time; a line wants a window that follows the zoom.
+        "metrics" | "logs" if instant => &["$__range"],
         "metrics" => &["$__rate_interval"],
-        "logs" => &["$__auto", "$__range"],
+        "logs" => &["$__auto"],
         _ => return,
     };
     let expr = text(target, "expr");

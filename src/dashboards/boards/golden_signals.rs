@@ -75,6 +75,7 @@ fn traffic() -> Panel {
     let status = status_label();
     panel::timeseries("Traffic by status", "Requests answered a second, by status.", Unit::RequestsPerSecond)
         .stacked()
+        .detailed()
         .colour("^2", GREEN)
         .colour("^4", YELLOW)
         .colour("^5", RED)
@@ -101,6 +102,7 @@ fn errors_by_route() -> Panel {
     let route = route_label();
     panel::timeseries("Errors by route", "Part of the requests of a route answered with 5xx.", Unit::Ratio)
         .warn(0.01, 0.05)
+        .detailed()
         .link(links::route_traces())
         .link(links::route_logs())
         .ask(range(ratio(&answers(Some("5..")), &answers(None), &[JOB, &route]), &format!("{{{{{route}}}}}")))

@@ -124,7 +124,7 @@ fn failures() -> Panel {
     .stacked()
     .colour("^2", GREEN)
     .colour("^4", YELLOW)
-    .colour("^5|^none", RED)
+    .colour("^5", RED)
     .ask(range(expr, &format!("{{{{{status}}}}}")))
 }
 

@@ -5,8 +5,8 @@ use crate::dashboards::links;
 use crate::dashboards::needs::Needs;
 use crate::dashboards::panel::{self, Panel, Unit};
 use crate::dashboards::queries::{
-    JOB, buckets, of, of_route, of_service, quantile, range, rate, ratio, route_label, series, status_label, sum_by,
-    table, traces,
+    JOB, Query, buckets, buckets_of, of, of_route, of_service, quantile, quantile_of, range, rate, rate_of_range,
+    ratio, ratio_of, route_label, status_label, sum_by, table, traces,
 };
 use crate::telemetry::names::prometheus::label;
 use crate::telemetry::names::{
@@ -42,24 +42,30 @@ fn of_routes(q: f64) -> String {
 fn overview() -> Panel {
     let route = route_label();
     let by = [JOB, route.as_str()];
-    panel::table("All routes", "One line a route. A click on the route narrows the dashboard to it.", Unit::Plain)
-        .column(JOB, "Service", Unit::Plain, None, None)
-        .column(&route, "Route", Unit::Plain, None, Some(links::this_route(&route)))
-        .column("Value #A", "Rate", Unit::RequestsPerSecond, None, None)
-        .column("Value #B", "Errors", Unit::Ratio, Some((0.01, 0.05)), None)
-        .column("Value #C", "p50", Unit::Seconds, Some((0.5, 1.0)), None)
-        .column("Value #D", "p95", Unit::Seconds, Some((0.5, 1.0)), None)
-        .column("Value #E", "p99", Unit::Seconds, Some((1.0, 2.5)), None)
-        .merged(&["Time"])
-        .ask(table(sum_by(&by, &rate(&answers(None)))))
-        .ask(table(ratio(&answers(Some("5..")), &answers(None), &by)))
-        .ask(table(of_routes(0.5)))
-        .ask(table(of_routes(0.95)))
-        .ask(table(of_routes(0.99)))
+    let buckets = buckets_of(&HTTP_SERVER_REQUEST_DURATION, &[&of_service(JOB), &of_route()]);
+    let quantile_of_range = |q| quantile_of(q, &rate_of_range(&buckets), &by);
+    panel::table(
+        "All routes",
+        "One line a route, over the chosen time. A click on the route narrows the dashboard to it.",
+        Unit::Plain,
+    )
+    .column(JOB, "Service", Unit::Plain, None, None)
+    .column(&route, "Route", Unit::Plain, None, Some(links::this_route(&route)))
+    .column("Value #A", "Rate", Unit::RequestsPerSecond, None, None)
+    .column("Value #B", "Errors", Unit::Ratio, Some((0.01, 0.05)), None)
+    .column("Value #C", "p50", Unit::Seconds, Some((0.5, 1.0)), None)
+    .column("Value #D", "p95", Unit::Seconds, Some((0.5, 1.0)), None)
+    .column("Value #E", "p99", Unit::Seconds, Some((1.0, 2.5)), None)
+    .merged(&["Time"])
+    .ask(table(sum_by(&by, &rate_of_range(&answers(None)))))
+    .ask(table(ratio_of(&rate_of_range(&answers(Some("5.."))), &rate_of_range(&answers(None)), &by)))
+    .ask(table(quantile_of_range(0.5)))
+    .ask(table(quantile_of_range(0.95)))
+    .ask(table(quantile_of_range(0.99)))
 }
 
 fn per_route(panel: Panel) -> Panel {
-    panel.link(links::route_traces()).link(links::route_logs())
+    panel.detailed().link(links::route_traces()).link(links::route_logs())
 }
 
 fn legend() -> String {
@@ -90,8 +96,8 @@ fn p95() -> Panel {
 }
 
 fn distribution() -> Panel {
-    let name = format!("{}_bucket", HTTP_SERVER_REQUEST_DURATION.prometheus_name());
-    let expr = sum_by(&["le"], &rate(&series(&name, &[&of_service(JOB), &of_route()])));
+    let buckets_of_routes = buckets_of(&HTTP_SERVER_REQUEST_DURATION, &[&of_service(JOB), &of_route()]);
+    let expr = sum_by(&["le"], &rate(&buckets_of_routes));
     panel::heatmap("Distribution", "How many requests took how long, all chosen routes together.", Unit::Seconds)
         .ask(buckets(expr).exemplars())
 }
@@ -106,7 +112,7 @@ fn slow_traces() -> Panel {
 }
 
 /// p95 of a dependency by two labels.
-fn dependency(metric: &Metric, by: [&str; 2]) -> crate::dashboards::queries::Query {
+fn dependency(metric: &Metric, by: [&str; 2]) -> Query {
     let (one, other) = (label(by[0]), label(by[1]));
     let expr = quantile(0.95, metric, &[&of_service(JOB)], &[&one, &other]);
     range(expr, &format!("{{{{{one}}}}} {{{{{other}}}}}")).exemplars()

@@ -77,5 +77,5 @@ fn span_p95() -> Panel {
         "95 of 100 spans end within this time, by service and name.",
         Unit::Seconds,
     )
-    .ask(range(quantile_of(0.95, &buckets, &BY), &legend()).exemplars())
+    .ask(range(quantile_of(0.95, &rate(&buckets), &BY), &legend()).exemplars())
 }
