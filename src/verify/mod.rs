@@ -69,9 +69,10 @@ pub async fn run(args: VerifyArgs) -> anyhow::Result<ExitCode> {
     let plan = plan::plan(&args).await?;
     let proof = Proof { backend: &plan.backends, run_id: &run_id, within };
     if args.format == Format::Text {
-        println!("verify: run {run_id}, service {app}, {}", plan.asked.join(", "));
+        let asked = if plan.asked.is_empty() { "no backend answers".to_owned() } else { plan.asked.join(", ") };
+        println!("verify: run {run_id}, service {app}, {asked}");
     }
-    let outcomes = prove(proof, &plan, &sender, after_spike, &args).await?;
+    let outcomes = prove(proof, &plan, &sender, after_spike, &args).await;
     Ok(print(&outcomes, &plan, &args))
 }
 
@@ -90,15 +91,13 @@ async fn ended((number, check): (usize, Check<'_>)) -> Outcome {
 }
 
 /// Sends everything, then looks for everything at once, so that the time of each check is its own.
-async fn prove(
-    proof: Proof<'_>,
-    plan: &Plan,
-    sender: &Sender,
-    after_spike: bool,
-    args: &VerifyArgs,
-) -> anyhow::Result<Vec<Outcome>> {
+async fn prove(proof: Proof<'_>, plan: &Plan, sender: &Sender, after_spike: bool, args: &VerifyArgs) -> Vec<Outcome> {
     let sent = contract::send_rows(proof.backend, sender).await;
     let life = traffic::live_task(sender).await;
+    let busy = match &plan.profiles {
+        Some(_) => Some(profile_checks::send(sender).await),
+        None => None,
+    };
     let mut checks = Vec::<Check<'_>>::new();
     for sent in &sent {
         checks.extend(contract::row_checks(proof, sent));
@@ -109,7 +108,9 @@ async fn prove(
     checks.extend(traffic::load_checks(proof, after_spike));
     if args.stack != Stack::Console {
         checks.extend(stack_checks::checks(proof, plan, args.stack, &life));
-        checks.extend(profile_checks::checks(proof, plan, args.stack)?);
+    }
+    if let (Some(profiles), Some(busy)) = (&plan.profiles, &busy) {
+        checks.extend(profile_checks::checks(proof, profiles, busy));
     }
     if args.stack == Stack::Aws {
         checks.extend(aws_checks::checks(proof, plan, &sent));
@@ -130,7 +131,7 @@ async fn prove(
         outcomes.push(outcome);
     }
     outcomes.sort_by_key(|outcome| outcome.number);
-    Ok(outcomes)
+    outcomes
 }
 
 /// What is known before anything is looked for; takes out the checks that lack a leg, one skipped outcome a leg.
