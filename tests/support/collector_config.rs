@@ -224,6 +224,9 @@ fn ports(config: &Value, wrong: &mut Vec<String>) {
     if config.pointer("/service/telemetry/metrics/readers/0/pull/exporter/prometheus/port") != Some(&own.into()) {
         wrong.push(format!("the collector's own metrics are not on {own}"));
     }
+    if config.pointer("/service/telemetry/resource/service.name") != Some(&"collector".into()) {
+        wrong.push("the collector's own metrics are not of job `collector`, which the alerts watch".into());
+    }
     let scraped = config.pointer("/receivers/prometheus~1self/config/scrape_configs/0/static_configs/0/targets/0");
     if scraped != Some(&format!("127.0.0.1:{own}").as_str().into()) {
         wrong.push("prometheus/self does not read the collector's own metrics".into());
@@ -255,7 +258,7 @@ fn adot(kind: &str) -> &'static [&'static str] {
             "span",
             "filter",
             "metricstransform",
-            "resourcedetection",
+            "resource_detection",
             "metricsgeneration",
             "cumulativetodelta",
             "deltatorate",
