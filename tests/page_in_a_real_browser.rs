@@ -137,7 +137,7 @@ async fn the_page_draws_the_flame_graph_of_a_service_and_of_a_span() {
         let directory = tempfile::tempdir().unwrap();
         let console = browser::console(directory.path());
         let (_app, base) = browser::app(&console, directory.path()).await;
-        let answer = reqwest::get(format!("{base}/work?ms=0&cpu_ms=800")).await.unwrap();
+        let answer = reqwest::get(format!("{base}/work?ms=0&cpu_ms=300")).await.unwrap();
         let trace = answer.headers()["x-trace-id"].to_str().unwrap().to_owned();
 
         browser.client.goto(&console.page).await.unwrap();
