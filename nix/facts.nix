@@ -2,6 +2,7 @@
 { lib, ... }:
 let
   stack = lib.importJSON ../configs/stack.json;
+  limits = lib.importJSON ../configs/limits.json;
   # NAME=value lines; comments and blank lines aside.
   environment =
     file:
@@ -25,7 +26,7 @@ let
   cluster = environment ../configs/environments/cluster.env;
 in
 {
-  inherit stack cluster;
+  inherit stack limits cluster;
   # Address of a program's health answer from inside its own container.
   healthUrl =
     program:

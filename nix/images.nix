@@ -155,7 +155,7 @@ let
         "-e"
         "stderr"
         "-c"
-        "${config "nginx"}/nginx.conf"
+        "${config "nginx"}/cluster.conf"
       ];
       configs = [ "nginx" ];
       writes = [ "nginx" ];
@@ -195,6 +195,13 @@ let
       writes = [ "s3" ];
     };
   };
+
+  # What limits.json allows, less a tenth: a Go program then collects garbage before it is killed.
+  memory =
+    program:
+    lib.optionalAttrs (facts.limits.mib ? ${program}) {
+      GOMEMLIMIT = "${toString (facts.limits.mib.${program} * 9 / 10)}MiB";
+    };
 
   # The one image with a shell: initdb itself runs one.
   postgresql = pkgs.writeShellApplication {
@@ -252,6 +259,7 @@ let
       tree = root name image;
       env =
         facts.variablesIn (texts image)
+        // memory program
         // {
           SSL_CERT_FILE = "${pkgs.cacert}/etc/ssl/certs/ca-bundle.crt";
         }
@@ -325,6 +333,29 @@ let
     );
 
   built = lib.mapAttrs make images;
+  # A script of this folder that works on the images it is given, or on all of them.
+  script = name: description: {
+    type = "app";
+    meta = { inherit description; };
+    program = lib.getExe (
+      pkgs.writeShellApplication {
+        inherit name;
+        runtimeInputs = [
+          n2c.skopeo-nix2container
+          pkgs.jq
+        ];
+        runtimeEnv.IMAGES = pkgs.writeText "images.json" (
+          builtins.toJSON (
+            lib.mapAttrs (_: image: {
+              file = "${image}";
+              tag = image.imageTag;
+            }) built
+          )
+        );
+        text = builtins.readFile (./. + "/${name}.sh");
+      }
+    );
+  };
   manifest = lib.mapAttrs (name: image: {
     inherit (image) imageName imageTag;
     version = images.${name}.package.version;
@@ -345,26 +376,8 @@ in
         'add as $sizes | $facts | with_entries(.value += $sizes[.key])' > $out/manifest.json
     '';
   };
-  apps.push-images = {
-    type = "app";
-    program = lib.getExe (
-      pkgs.writeShellApplication {
-        name = "push-images";
-        runtimeInputs = [
-          n2c.skopeo-nix2container
-          pkgs.jq
-        ];
-        runtimeEnv.IMAGES = pkgs.writeText "images.json" (
-          builtins.toJSON (
-            lib.mapAttrs (_: image: {
-              file = "${image}";
-              tag = image.imageTag;
-            }) built
-          )
-        );
-        text = builtins.readFile ./push-images.sh;
-      }
-    );
-    meta.description = "push-images REGISTRY/PREFIX [IMAGE..]: push what is not there yet; digests as JSON on stdout";
+  apps = {
+    push-images = script "push-images" "push-images REGISTRY/PREFIX [IMAGE..]: push what is not there yet; digests as JSON on stdout";
+    load-images = script "load-images" "load-images docker|podman [IMAGE..]: put images where compose.yaml finds them";
   };
 }

@@ -19,10 +19,25 @@ let
       name = "signalbox-${lib.head arguments}";
       text = ''exec ${lib.getExe rust.packages.default} ${lib.escapeShellArgs arguments} "$@"'';
     };
+  # The names by which configs/processes and backends/stack call what nixpkgs names otherwise.
+  named = pkgs.linkFarm "signalbox-program-names" [
+    {
+      name = "bin/otelcol";
+      path = "${programs.collector}/bin/otelcol-contrib";
+    }
+    {
+      name = "bin/node-exporter";
+      path = "${programs.node-exporter}/bin/node_exporter";
+    }
+  ];
   core = [
     pkgs.process-compose
-    pkgs.openssl # generates Grafana's password where none is given
+    pkgs.coreutils
+    pkgs.gawk
+    pkgs.gnugrep
+    pkgs.gnused
     rust.packages.default
+    named
     programs.collector
     programs.prometheus
     programs.loki
@@ -52,10 +67,16 @@ let
       # Only native programs count: nothing is built or looked for in a cache.
       runtimeEnv = {
         SIGNALBOX_BACKENDS = "/var/empty";
+        SIGNALBOX_PROGRAM = lib.getExe rust.packages.default;
         GF_PATHS_PLUGINS = programs.grafana-plugins;
         GRAFANA_HOME = "${programs.grafana}/share/grafana";
       };
-      text = ''exec bash ${source.stack}/backends/stack ${variant} "$@"'';
+      # The runner works in its own folder, which is read-only here: what it keeps lies where it was called.
+      text = ''
+        SIGNALBOX_STATE=$(realpath -m "''${SIGNALBOX_STATE:-.signalbox}")
+        export SIGNALBOX_STATE
+        exec bash ${source.stack}/backends/stack ${variant} "$@"
+      '';
     };
 in
 rec {
