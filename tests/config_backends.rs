@@ -72,6 +72,7 @@ const TEMPO: &[Rule] = &[
     rule("storage/trace/local/path", "${SIGNALBOX_STATE}/tempo/blocks", "nowhere to store"),
     rule("storage/trace/wal/path", "${SIGNALBOX_STATE}/tempo/wal", "writes outside its folder"),
     rule("storage/trace/s3/bucket", "${TEMPO_S3_BUCKET:-signalbox-tempo}", "S3 cannot be chosen"),
+    rule("overrides/defaults/compaction/block_retention", "${TEMPO_RETENTION:-168h}", DISK),
     rule("usage_report/reporting_enabled", "false", HOME),
 ];
 
@@ -182,7 +183,7 @@ fn tempos_shared_file_has_no_block_that_only_one_version_knows() {
 fn tempo_with_the_metrics_generator_is_tempo_plus_two_blocks() {
     let mut with = read("configs/tempo/metrics-generator.yaml");
     yaml::remove(&mut with, "metrics_generator");
-    yaml::remove(&mut with, "overrides");
+    yaml::remove(&mut with, "overrides/defaults/metrics_generator");
     assert_eq!(with, read("configs/tempo/tempo.yaml"), "the two files drifted apart");
     // Comments are not data; a reason written in one file belongs in both.
     let body = |file| text(file).split_once("server:\n").unwrap().1.to_owned();
@@ -214,6 +215,30 @@ fn mimir_evaluates_the_rules_of_prometheus() {
     for entry in std::fs::read_dir(&rules).into_iter().flatten() {
         let path = entry.unwrap().path();
         assert!(path.extension().is_some_and(|e| e == "yaml"), "{}: Mimir would read it as rules", path.display());
+    }
+}
+
+/// Every folder of data that a config names, however deep.
+fn folders(value: &Value) -> Vec<&str> {
+    match value {
+        Value::Mapping(map) => map.values().flat_map(folders).collect(),
+        Value::String(text) if text.starts_with("${SIGNALBOX_STATE}/") => vec![text],
+        _ => Vec::new(),
+    }
+}
+
+#[test]
+fn no_folder_of_data_lies_in_another_or_in_another_programs() {
+    // Mimir refuses to start when two of its folders overlap; the others would mix their files.
+    for (file, _) in CONFIGS.iter().filter(|(file, _)| !file.contains("loki")) {
+        let program = file.split('/').nth(1).unwrap();
+        let (config, inside) = (read(file), |one: &str, other: &str| one.starts_with(&format!("{other}/")));
+        for (at, one) in folders(&config).iter().enumerate() {
+            assert!(one.starts_with(&format!("${{SIGNALBOX_STATE}}/{program}/")), "{file}: {one}");
+            for other in &folders(&config)[at + 1..] {
+                assert!(one != other && !inside(one, other) && !inside(other, one), "{file}: {one} and {other}");
+            }
+        }
     }
 }
 

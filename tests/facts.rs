@@ -206,8 +206,8 @@ fn variables_are_found_in_every_programs_writing() {
     assert_eq!(found("d: $${__value.raw} $host ${lower}"), Vec::<String>::new());
 }
 
-/// Variables that no file may set: the user gives them.
-const GIVEN: &[&str] = &["GF_SECURITY_ADMIN_PASSWORD"];
+/// Variables that no file may set: secrets, which the user or `backends/stack` gives.
+const GIVEN: &[&str] = &["GF_SECURITY_ADMIN_PASSWORD", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"];
 
 #[test]
 fn every_mode_sets_every_variable_that_a_config_reads() {
@@ -265,9 +265,9 @@ fn ports_written_in_a_config_are_those_of_stack_json() {
         for line in lines(&text) {
             for port in written_ports(line) {
                 let own = facts::stack().get(folder).is_some_and(|program| program.ports.values().any(|p| *p == port));
-                // Only a process file and the pulling Prometheus write the port of another.
+                // Only what cannot expand variables, and a process file, write the port of another.
                 let other = known.contains(&port)
-                    && (["processes", "alloy"].contains(&folder) || config.ends_with("pull.yaml"));
+                    && (["processes", "alloy", "nginx"].contains(&folder) || config.ends_with("pull.yaml"));
                 assert!(own || other, "configs/{config}: `{line}`: {port} is no port of {folder} in stack.json");
             }
         }

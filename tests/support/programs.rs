@@ -6,12 +6,14 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Where a program is: in the folders of `SIGNALBOX_BACKENDS` (colon-separated), then where `just backends` puts them,
-/// then on PATH (and in `/usr/sbin`, which a user's PATH may lack on Debian).
+/// Where a program is: in `SIGNALBOX_BACKENDS` (or its `bin`), then where `just backends` puts them without it, then on
+/// PATH (and in `/usr/sbin`, which a user's PATH may lack on Debian).
 pub(crate) fn find(program: &str) -> Option<PathBuf> {
     let folders = |variable: &str| std::env::var_os(variable).map(|v| std::env::split_paths(&v).collect::<Vec<_>>());
-    let built = std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache/signalbox/backends/bin"));
-    let given = folders("SIGNALBOX_BACKENDS").unwrap_or_default().into_iter();
+    let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache"));
+    let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or_else(home);
+    let built = cache.map(|cache| cache.join("signalbox/backends/bin"));
+    let given = folders("SIGNALBOX_BACKENDS").unwrap_or_default().into_iter().flat_map(|f| [f.join("bin"), f]);
     let rest = folders("PATH").unwrap_or_default().into_iter().chain([PathBuf::from("/usr/sbin")]);
     given.chain(built).chain(rest).map(|folder| folder.join(program)).find(|path| path.is_file())
 }
