@@ -47,3 +47,7 @@ stack-reset:
 # Prove the real stack: contract, faults, every variant this machine can run
 stack-test *args:
     cargo test --test 'stack_*' -- --ignored --test-threads 1 --nocapture {{args}}
+
+# Write dashboards and alert rules from their typed sources
+dashboards:
+    cargo run -q -- dashboards
