@@ -56,3 +56,4 @@ dashboards:
 slo:
     cargo run -q -- dashboards
     PATH="$HOME/.cache/signalbox/backends/bin:$PATH" sloth --no-log generate -i configs/prometheus/slo.yaml -o configs/prometheus/rules/slo.yaml
+
