@@ -101,7 +101,8 @@ fn variables_read(image: &str) -> Vec<String> {
     let mut names = Vec::new();
     for path in texts {
         let text = fs::read_to_string(path).unwrap_or_default();
-        let code = text.lines().filter(|line| !line.trim_start().starts_with(['#', ';'])).collect::<Vec<_>>().join("\n");
+        let code =
+            text.lines().filter(|line| !line.trim_start().starts_with(['#', ';'])).collect::<Vec<_>>().join("\n");
         names.extend(pattern.captures_iter(&code).map(|found| found[1].to_owned()));
     }
     names.sort();
@@ -135,7 +136,8 @@ fn image_problems(name: &str, program: &str, image: &Value) -> Vec<String> {
     }
     let mut ports: Vec<String> = facts::program(program).ports.values().map(|port| format!("{port}/tcp")).collect();
     ports.sort();
-    let mut exposed: Vec<_> = image["ExposedPorts"].as_object().into_iter().flatten().map(|(port, _)| port.clone()).collect();
+    let mut exposed: Vec<_> =
+        image["ExposedPorts"].as_object().into_iter().flatten().map(|(port, _)| port.clone()).collect();
     exposed.sort();
     if ports != exposed {
         problems.push(format!("exposes {exposed:?}, stack.json says {ports:?}"));
@@ -193,7 +195,8 @@ fn every_output_evaluates() {
 #[test]
 fn the_lock_file_agrees_with_the_inputs() {
     let Some(nix) = find_or_say("nix") else { return };
-    programs::check(Command::new(nix).current_dir(root()).args(["flake", "metadata", "--no-update-lock-file"])).unwrap();
+    programs::check(Command::new(nix).current_dir(root()).args(["flake", "metadata", "--no-update-lock-file"]))
+        .unwrap();
 }
 
 #[test]
