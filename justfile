@@ -47,3 +47,11 @@ stack-reset:
 # Prove the real stack: contract, faults, every variant this machine can run
 stack-test *args:
     cargo test --test 'stack_*' -- --ignored --test-threads 1 --nocapture {{args}}
+# Write dashboards and alert rules from their typed sources
+dashboards:
+    cargo run -q -- dashboards
+
+# Rules of the SLOs from configs/prometheus/slo.yaml, by sloth (`just backends` builds it)
+slo:
+    cargo run -q -- dashboards
+    PATH="$HOME/.cache/signalbox/backends/bin:$PATH" sloth --no-log generate -i configs/prometheus/slo.yaml -o configs/prometheus/rules/slo.yaml
