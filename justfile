@@ -47,6 +47,7 @@ stack-reset:
 # Prove the real stack: contract, faults, every variant this machine can run
 stack-test *args:
     cargo test --test 'stack_*' -- --ignored --test-threads 1 --nocapture {{args}}
+
 # Write dashboards and alert rules from their typed sources
 dashboards:
     cargo run -q -- dashboards
@@ -55,3 +56,4 @@ dashboards:
 slo:
     cargo run -q -- dashboards
     PATH="$HOME/.cache/signalbox/backends/bin:$PATH" sloth --no-log generate -i configs/prometheus/slo.yaml -o configs/prometheus/rules/slo.yaml
+

@@ -72,7 +72,7 @@ async fn a_full_queue_refuses_instead_of_dropping() {
     let Some(otelcol) = otelcol() else { return };
     let (state, backend) = (tempfile::tempdir().unwrap(), Backend::start().await);
     backend.answer(StatusCode::SERVICE_UNAVAILABLE);
-    let small = "exporters: { otlp_http/tempo: { sending_queue: { queue_size: 20000 } } }";
+    let small = "exporters: { otlp_http/tempo: { sending_queue: { queue_size: 20000, batch: { min_size: 10000, max_size: 20000 } } } }";
     let collector = Collector::start(&otelcol, state.path(), &backend.url, small).await;
     let (mut taken, mut refused) = (0, 0);
     for request in 0..REQUESTS {

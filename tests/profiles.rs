@@ -101,12 +101,12 @@ async fn samples(console: &signalbox::console::Running, query: &str) -> i64 {
 }
 
 /// Whether a function is anywhere in a tree.
-fn holds(node: &Json, function: &str) -> bool {
-    node["name"].as_str().unwrap().contains(function)
-        || node["children"].as_array().unwrap().iter().any(|child| holds(child, function))
+fn holds(flame: &Json, function: &str) -> bool {
+    flame["nodes"].as_array().unwrap().iter().any(|node| node["name"].as_str().unwrap().contains(function))
 }
 
-#[tokio::test]
+// The console must answer while the test waits for the service's end.
+#[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_computes_is_found_by_service_route_and_the_id_of_its_span() {
     let console = console().await;
     let app = App::start(&profiled(&console));
@@ -119,9 +119,9 @@ async fn a_request_that_computes_is_found_by_service_route_and_the_id_of_its_spa
 
     eventually("samples of the span", || async { samples(&console, &format!("profile_id={id}")).await > 0 }).await;
     let own = get(&console, &format!("/api/v1/profiles/flamegraph?profile_id={id}")).await;
-    assert!(holds(&own["root"], "stir"), "what computes is not in the span's profile: {own}");
-    assert_eq!(own["root"]["children"][0]["name"], "GET /work");
-    assert!(!holds(&own["root"], "signalbox_mark"), "the marks are not the program's work");
+    assert!(holds(&own, "stir"), "what computes is not in the span's profile: {own}");
+    assert_eq!(own["nodes"][1]["name"], "GET /work");
+    assert!(!holds(&own, "signalbox_mark"), "the marks are not the program's work");
     let by_route = samples(&console, "service=signalbox-app&route=/work").await;
     assert!(by_route >= own["samples"].as_i64().unwrap(), "{by_route}: {own}");
     assert_eq!(samples(&console, "service=signalbox-app&route=/nowhere").await, 0);
@@ -142,7 +142,7 @@ async fn a_request_that_computes_is_found_by_service_route_and_the_id_of_its_spa
     console.stop().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn without_the_variable_nothing_is_sampled_pushed_or_marked() {
     let console = console().await;
     let mut environment = profiled(&console);
@@ -158,7 +158,7 @@ async fn without_the_variable_nothing_is_sampled_pushed_or_marked() {
     console.stop().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_span_that_is_not_sampled_has_no_profile_of_its_own() {
     let console = console().await;
     let mut environment = profiled(&console);
@@ -171,7 +171,7 @@ async fn a_span_that_is_not_sampled_has_no_profile_of_its_own() {
     console.stop().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_receiver_that_is_away_or_refuses_costs_profiles_only_and_is_said_once_a_minute() {
     let console = console_with_token("secret").await;
     let away = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
@@ -194,7 +194,7 @@ async fn a_receiver_that_is_away_or_refuses_costs_profiles_only_and_is_said_once
     console.stop().await;
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_console_that_asks_for_a_token_takes_profiles_that_carry_it() {
     let console = console_with_token("secret").await;
     let mut environment = profiled(&console);
@@ -222,7 +222,7 @@ fn a_wrong_setting_exits_64_and_names_the_variable() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_push_that_is_none_is_refused_with_the_reason_and_counted() {
     let console = console().await;
     let push = |kind: &'static str, body: &'static [u8]| {

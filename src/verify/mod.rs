@@ -49,7 +49,7 @@ use self::report::Summary;
 pub const TIMEOUT_VARIABLE: &str = "SIGNALBOX_VERIFY_TIMEOUT";
 /// `0`: no spike has been yet, so the checks of the spike are skipped. `up --verify` sets it for its first run.
 pub const SPIKE_VARIABLE: &str = "SIGNALBOX_VERIFY_SPIKE";
-/// The service's metric interval in milliseconds, where this process runs in the same environment.
+/// The service's metric interval in milliseconds, as the environment (or its file) gives it to all programs.
 const INTERVAL_VARIABLE: &str = "OTEL_METRIC_EXPORT_INTERVAL";
 /// Default of [`TIMEOUT_VARIABLE`] for the console.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -79,10 +79,15 @@ pub async fn run(args: VerifyArgs) -> anyhow::Result<ExitCode> {
 fn within(stack: Stack) -> Result<Duration, InvalidSetting> {
     let parse = |text: &str| humantime::parse_duration(text).ok();
     let given = env::parsed(TIMEOUT_VARIABLE, "a duration such as 15s", parse)?;
-    let interval = env::parsed(INTERVAL_VARIABLE, "milliseconds", |text| text.parse().ok())?;
-    Ok(given.unwrap_or_else(|| match stack {
+    let interval = facts::setting(INTERVAL_VARIABLE);
+    let interval = match interval.parse() {
+        Ok(ms) => Duration::from_millis(ms),
+        Err(_) if interval.is_empty() => Duration::ZERO,
+        Err(_) => return Err(InvalidSetting::new(INTERVAL_VARIABLE, interval, "milliseconds")),
+    };
+    Ok(given.unwrap_or(match stack {
         Stack::Console => TIMEOUT,
-        _ => REAL_TIMEOUT + Duration::from_millis(interval.unwrap_or_default()) * 2,
+        _ => REAL_TIMEOUT + interval * 2,
     }))
 }
 

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
 use regex::Regex;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use signalbox::facts;
 
 /// What a combination of files must amount to.
@@ -224,7 +224,8 @@ fn ports(config: &Value, wrong: &mut Vec<String>) {
     if config.pointer("/service/telemetry/metrics/readers/0/pull/exporter/prometheus/port") != Some(&own.into()) {
         wrong.push(format!("the collector's own metrics are not on {own}"));
     }
-    if config.pointer("/service/telemetry/resource/service.name") != Some(&"collector".into()) {
+    let own_name = config.pointer("/service/telemetry/resource/attributes/0");
+    if own_name != Some(&json!({ "name": "service.name", "value": "collector" })) {
         wrong.push("the collector's own metrics are not of job `collector`, which the alerts watch".into());
     }
     let scraped = config.pointer("/receivers/prometheus~1self/config/scrape_configs/0/static_configs/0/targets/0");

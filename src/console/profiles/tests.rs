@@ -67,12 +67,14 @@ fn stacks_of_several_profiles_merge_by_name_and_a_span_has_its_own() {
         (Some(100), Some(10), Some(3))
     );
     assert_eq!(whole["type"], "process_cpu:cpu:nanoseconds:cpu:nanoseconds");
-    let main = &whole["root"]["children"][0];
+    let nodes = whole["nodes"].as_array().unwrap();
+    let main = &nodes[1];
     assert_eq!(
         (main["name"].as_str(), main["total"].as_i64(), main["self"].as_i64()),
         (Some("main"), Some(100), Some(0))
     );
-    assert_eq!(main["children"][0]["name"], "work", "the larger first");
+    assert_eq!((main["parent"].as_u64(), nodes[0]["parent"].as_u64()), (Some(0), None));
+    assert_eq!((nodes[2]["name"].as_str(), nodes[2]["parent"].as_u64()), (Some("work"), Some(1)), "the larger first");
 
     let span = Filter { span: crate::console::model::unhex(SPAN), ..Filter::default() };
     assert_eq!(merge(&all, &span).total(), 60);
@@ -87,10 +89,10 @@ fn stacks_of_several_profiles_merge_by_name_and_a_span_has_its_own() {
 fn functions_beyond_the_most_become_other_and_nothing_is_lost() {
     let all = kept(&[(&["a"], 50, None), (&["b"], 30, None), (&["c"], 10, None), (&["d"], 5, None)]);
     let json = merge(&all, &Filter::default()).json(3);
-    let children = json["root"]["children"].as_array().unwrap();
-    let names: Vec<_> = children.iter().map(|child| child["name"].as_str().unwrap()).collect();
-    assert_eq!(names, ["a", "b", "other"]);
-    assert_eq!(children[2]["total"], 30);
+    let nodes = json["nodes"].as_array().unwrap();
+    let named: Vec<_> =
+        nodes.iter().map(|node| (node["name"].as_str().unwrap(), node["total"].as_i64().unwrap())).collect();
+    assert_eq!(named, [("total", 95), ("other", 15), ("a", 50), ("b", 30)].map(|(name, total)| (name, 2 * total)));
 }
 
 #[test]

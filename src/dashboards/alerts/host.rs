@@ -33,7 +33,7 @@ fn memory() -> Alert {
         name: "HostMemoryHigh",
         group: Group::Host,
         severity: Severity::Warning,
-        value: format!("1 - {} / {}", node::MEMORY_AVAILABLE, node::MEMORY_TOTAL),
+        value: format!("max by (job, instance) (1 - {} / {})", node::MEMORY_AVAILABLE, node::MEMORY_TOTAL),
         bound: Bound::Above(0.9),
         wait: "5m",
         condition: "memory of the machine > 90 %".into(),

@@ -12,7 +12,7 @@ use crate::telemetry::names::{
 /// Share of an exporter's queue. Half leaves as long again as the outage has lasted.
 const QUEUE_RATIO: f64 = 0.5;
 pub(super) fn alerts() -> Vec<Alert> {
-    vec![dropped(), collector_down(), queue(), export_failed(), refusing(), target_down()]
+    vec![dropped(), collector_down(), not_sending(), queue(), export_failed(), refusing(), target_down()]
 }
 
 fn dropped() -> Alert {
@@ -59,6 +59,31 @@ fn collector_down() -> Alert {
     }
 }
 
+/// A queue on disk takes hours to fill, so a dead backend shows earlier as one that nothing leaves.
+fn not_sending() -> Alert {
+    let by = format!("by (job, {})", collector::EXPORTER);
+    let sent = [collector::SENT_SPANS, collector::SENT_LOGS, collector::SENT_POINTS];
+    let sent = sent.map(|metric| format!("  sum {by} (increase({metric}[5m])) > 0")).join("\n  or\n");
+    Alert {
+        name: "CollectorNotSending",
+        group: Group::Pipeline,
+        severity: Severity::Critical,
+        value: format!(
+            "max {by} (min_over_time({}[5m])) > 0\nunless on (job, {})\n(\n{sent}\n)",
+            collector::QUEUE_SIZE,
+            collector::EXPORTER
+        ),
+        bound: Bound::Any,
+        wait: "1m",
+        condition: "a queue holds data and nothing was sent for 5 min".into(),
+        summary: "The collector sends nothing to {{ $labels.exporter }}".into(),
+        description: "Nothing was sent to {{ $labels.exporter }} for 5 minutes, and {{ $value | humanize }} wait in its queue (bytes; of remote write requests): its backend is down or refuses.".into(),
+        dashboard: "pipeline",
+        panel: "In the collector / Sent",
+        data: Data::Collector,
+    }
+}
+
 fn queue() -> Alert {
     Alert {
         name: "CollectorQueueFilling",
@@ -77,15 +102,13 @@ fn queue() -> Alert {
 }
 
 fn export_failed() -> Alert {
-    // What a shutdown interrupts is still in the queue on disk.
-    let rejected = |metric| format!("{metric}{{{}!=\"Shutdown\"}}", label(attr::ERROR_TYPE));
     let lost = [
-        ("spans rejected", rejected(collector::FAILED_SPANS)),
-        ("log records rejected", rejected(collector::FAILED_LOGS)),
-        ("metric points rejected", rejected(collector::FAILED_POINTS)),
-        ("spans past a full queue", collector::ENQUEUE_FAILED_SPANS.into()),
-        ("log records past a full queue", collector::ENQUEUE_FAILED_LOGS.into()),
-        ("metric points past a full queue", collector::ENQUEUE_FAILED_POINTS.into()),
+        ("spans rejected", collector::FAILED_SPANS),
+        ("log records rejected", collector::FAILED_LOGS),
+        ("metric points rejected", collector::FAILED_POINTS),
+        ("spans past a full queue", collector::ENQUEUE_FAILED_SPANS),
+        ("log records past a full queue", collector::ENQUEUE_FAILED_LOGS),
+        ("metric points past a full queue", collector::ENQUEUE_FAILED_POINTS),
     ];
     Alert {
         name: "CollectorExportFailed",
@@ -130,7 +153,8 @@ fn target_down() -> Alert {
         name: "TargetDown",
         group: Group::Pipeline,
         severity: Severity::Critical,
-        value: target::UP.into(),
+        // Without the labels of the receiver's scope.
+        value: format!("min by (job, instance) ({})", target::UP),
         bound: Bound::Below(1.0),
         wait: "2m",
         condition: "a scrape target does not answer".into(),

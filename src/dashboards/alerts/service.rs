@@ -66,7 +66,7 @@ fn cpu() -> Alert {
         group: Group::Service,
         severity: Severity::Warning,
         // Averaged: the gauge holds the time since the last collection only.
-        value: format!("avg_over_time({}[5m])", PROCESS_CPU_UTILIZATION.prometheus_name()),
+        value: format!("max by (job, instance) (avg_over_time({}[5m]))", PROCESS_CPU_UTILIZATION.prometheus_name()),
         bound: Bound::Above(CPU_RATIO),
         wait: "5m",
         condition: "process CPU > 80 % of all cores".into(),
@@ -83,7 +83,7 @@ fn memory() -> Alert {
         name: "ServiceMemoryHigh",
         group: Group::Service,
         severity: Severity::Warning,
-        value: PROCESS_MEMORY_USAGE.prometheus_name(),
+        value: format!("max by (job, instance) ({})", PROCESS_MEMORY_USAGE.prometheus_name()),
         bound: Bound::Above(MEMORY_BYTES),
         wait: "10m",
         condition: "resident memory > 80 % of the container's 128 MiB".into(),

@@ -16,6 +16,7 @@ use opentelemetry::SpanId;
 
 /// Name of a function that spells a digit, before its two hex digits. With debug information a name comes without its
 /// path, so it says all by itself.
+#[cfg(any(feature = "pyroscope", test))]
 const DIGIT: &str = "signalbox_mark_";
 /// Part of the path of every other function in here.
 #[cfg(feature = "pyroscope")]
@@ -104,6 +105,12 @@ impl Drop for Mark {
 #[cfg(feature = "pyroscope")]
 pub(super) fn ended() -> Vec<u32> {
     std::mem::take(&mut slots().ended)
+}
+
+/// Keeps marks whose samples could not be read.
+#[cfg(feature = "pyroscope")]
+pub(super) fn keep(ended: Vec<u32>) {
+    slots().ended.extend(ended);
 }
 
 /// Frees marks for other spans, once the samples were read.
