@@ -41,12 +41,6 @@ resource "aws_db_parameter_group" "this" {
   }
 }
 
-# Letters and digits only, so that the URL needs no escaping.
-ephemeral "aws_secretsmanager_random_password" "database" {
-  password_length     = 32
-  exclude_punctuation = true
-}
-
 resource "aws_db_instance" "this" {
   #checkov:skip=CKV_AWS_157:a second zone doubles the price; prod data here is a demo's task list
   #checkov:skip=CKV_AWS_118:enhanced monitoring costs log ingestion; the app's own database spans and metrics show the same
@@ -66,7 +60,7 @@ resource "aws_db_instance" "this" {
 
   db_name             = "signalbox"
   username            = "signalbox"
-  password_wo         = ephemeral.aws_secretsmanager_random_password.database.random_password
+  password_wo         = local.database_password
   password_wo_version = var.secrets_version
   port                = local.database_port
 
@@ -91,6 +85,6 @@ resource "aws_ssm_parameter" "database_url" {
   name             = "/${var.name}/database-url"
   description      = "The app's DATABASE_URL"
   type             = "SecureString"
-  value_wo         = "postgres://signalbox:${ephemeral.aws_secretsmanager_random_password.database.random_password}@${aws_db_instance.this[0].address}:${local.database_port}/signalbox?sslmode=require"
+  value_wo         = "postgres://signalbox:${local.database_password}@${aws_db_instance.this[0].address}:${local.database_port}/signalbox?sslmode=require"
   value_wo_version = var.secrets_version
 }

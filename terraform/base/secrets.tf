@@ -1,16 +1,27 @@
 # Secrets are made by AWS, go through Terraform's memory only and are written write-only: neither plan nor state holds
 # one. Addresses that people and scripts look for are plain parameters beside them.
 
-ephemeral "aws_secretsmanager_random_password" "grafana" {
+# `own_secrets` is for who keeps them elsewhere, and for tests: a mocked provider has no ephemeral resources.
+
+ephemeral "aws_secretsmanager_random_password" "this" {
+  provider = aws.secrets
+  for_each = var.own_secrets ? toset([]) : toset(["grafana-admin-password", "database-password"])
+
+  # Letters and digits only, so that a URL or an .env file needs no escaping.
   password_length     = 32
   exclude_punctuation = true
+}
+
+locals {
+  grafana_password  = var.own_secrets ? var.secrets.grafana_admin_password : ephemeral.aws_secretsmanager_random_password.this["grafana-admin-password"].random_password
+  database_password = var.own_secrets ? var.secrets.database_password : ephemeral.aws_secretsmanager_random_password.this["database-password"].random_password
 }
 
 resource "aws_ssm_parameter" "grafana_admin_password" {
   name             = "/${var.name}/grafana-admin-password"
   description      = "Password of Grafana's user admin"
   type             = "SecureString"
-  value_wo         = ephemeral.aws_secretsmanager_random_password.grafana.random_password
+  value_wo         = local.grafana_password
   value_wo_version = var.secrets_version
 }
 

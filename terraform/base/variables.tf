@@ -102,6 +102,30 @@ variable "secrets_version" {
   }
 }
 
+variable "own_secrets" {
+  description = "Take the secrets from the variable `secrets` instead of letting AWS make them."
+  type        = bool
+  default     = false
+
+  validation {
+    condition     = !var.own_secrets || var.secrets != null
+    error_message = "own_secrets is true; then `secrets` must be given (TF_VAR_secrets, never a file in the tree)."
+  }
+}
+
+variable "secrets" {
+  description = "Secrets of your own: at least 16 letters and digits each. Held in memory only; written where secrets_version rose."
+  type        = object({ grafana_admin_password = string, database_password = string })
+  default     = null
+  ephemeral   = true
+  sensitive   = true
+
+  validation {
+    condition     = var.secrets == null || alltrue([for secret in values(coalesce(var.secrets, { a = "" })) : can(regex("^[A-Za-z0-9]{16,}$", secret))])
+    error_message = "secrets has one that is too short or holds other characters; allowed: 16 or more letters and digits."
+  }
+}
+
 variable "trace_sampling" {
   description = "Share of traces that X-Ray's sampling rule keeps beyond one a second, 0 to 1."
   type        = number

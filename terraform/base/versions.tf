@@ -27,3 +27,10 @@ provider "aws" {
     }
   }
 }
+
+# The same account and region. A name of its own, because `terraform test` can mock a provider only where it has no
+# ephemeral resources.
+provider "aws" {
+  alias  = "secrets"
+  region = var.region
+}
