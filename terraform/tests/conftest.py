@@ -120,6 +120,6 @@ def terraform(aws, tmp_path_factory):
         **{key: value for key, value in os.environ.items() if not key.startswith("AWS_")},
         "AWS_ENDPOINT_URL": aws, "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing",
         "AWS_REGION": "ap-southeast-2", "AWS_EC2_METADATA_DISABLED": "true",
-        "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1",
+        "TF_IN_AUTOMATION": "1", "TF_CLI_ARGS": "-no-color", "CHECKPOINT_DISABLE": "1",
     }
     return lambda name, backend=None, **variables: Stack(root, name, environment, backend, variables)
