@@ -66,11 +66,15 @@ fn add(
         AggregatedMetrics::I64(data) => kind(data),
     };
     let Some(kind) = kind else { return };
-    let (name, unit) = family(metric.name(), metric.unit(), match kind {
-        "counter" => Kind::Counter,
-        "gauge" => Kind::Gauge,
-        _ => Kind::Histogram,
-    });
+    let (name, unit) = family(
+        metric.name(),
+        metric.unit(),
+        match kind {
+            "counter" => Kind::Counter,
+            "gauge" => Kind::Gauge,
+            _ => Kind::Histogram,
+        },
+    );
     let help = metric.description().to_owned();
     let family = families.entry(name.clone()).or_insert_with(|| Family { kind, unit, help, samples: String::new() });
     // The same name with another type would make the whole page unreadable to a scraper.
