@@ -21,8 +21,7 @@ locals {
   zones     = slice(sort(data.aws_availability_zones.this.names), 0, 2)
   keep_days = var.environment == "prod" ? 30 : 7
 
-  # Every container that runtime/ starts has its log group, and every task its roles.
-  containers = toset(["app", "load-tester", "collector", "loki", "grafana"])
-  log_groups = { for container in local.containers : container => "/${var.name}/${container}" }
+  # Every container that runtime/ starts has its log group, and the collector one for the records it passes on.
+  log_groups = { for group in ["app", "load-tester", "collector", "loki", "grafana", "telemetry"] : group => "/${var.name}/${group}" }
   log_arns   = { for container, group in local.log_groups : container => "arn:${local.partition}:logs:${local.here}:log-group:${group}" }
 }

@@ -110,3 +110,10 @@ resource "aws_route" "nat" {
   destination_cidr_block = "0.0.0.0/0"
   nat_gateway_id         = aws_nat_gateway.this[0].id
 }
+
+# Here and not in runtime/, since a hosted zone is paid by the month from its thirteenth hour on.
+resource "aws_service_discovery_private_dns_namespace" "this" {
+  name        = "${var.name}.internal"
+  description = "Names of ${var.name} inside the VPC"
+  vpc         = aws_vpc.this.id
+}

@@ -39,7 +39,7 @@ output "prometheus" {
 }
 
 output "log_groups" {
-  description = "Log group of each container."
+  description = "Log group of each container, and `telemetry` for the records that the collector passes on."
   value       = { for container, group in aws_cloudwatch_log_group.container : container => group.name }
 }
 
@@ -64,4 +64,9 @@ output "database_security_group_id" {
 output "alarm_topic_arn" {
   description = "SNS topic of every alarm."
   value       = aws_sns_topic.alarms.arn
+}
+
+output "namespace" {
+  description = "Names inside the VPC: Service Connect's, and those of tasks that have no Service Connect."
+  value       = { arn = aws_service_discovery_private_dns_namespace.this.arn, id = aws_service_discovery_private_dns_namespace.this.id, name = aws_service_discovery_private_dns_namespace.this.name }
 }

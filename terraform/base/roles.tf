@@ -12,10 +12,11 @@ locals {
       secrets    = var.database ? ["database-url"] : []
       policy     = data.aws_iam_policy_document.telemetry.json
     }
+    # It speaks to the app and to the app's collector, and to nothing of AWS.
     load-tester = {
-      containers = ["load-tester", "collector"]
+      containers = ["load-tester"]
       secrets    = []
-      policy     = data.aws_iam_policy_document.telemetry.json
+      policy     = null
     }
     loki = {
       containers = ["loki"]
@@ -54,12 +55,18 @@ data "aws_iam_policy_document" "ecs_tasks" {
   }
 }
 
-# The collector beside the app and the load tester: metrics to the workspace, traces to X-Ray.
+# The collector beside the app: metrics to the workspace, records to their log group, traces to X-Ray.
 data "aws_iam_policy_document" "telemetry" {
   statement {
     sid       = "Metrics"
     actions   = ["aps:RemoteWrite"]
     resources = [local.workspace_arn]
+  }
+
+  statement {
+    sid       = "Records"
+    actions   = ["logs:CreateLogStream", "logs:DescribeLogStreams", "logs:PutLogEvents"]
+    resources = [local.log_arns.telemetry, "${local.log_arns.telemetry}:log-stream:*"]
   }
 
   statement {
@@ -127,7 +134,7 @@ data "aws_iam_policy_document" "execution" {
   statement {
     sid       = "Images"
     actions   = ["ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
-    resources = [for container in each.value.containers : "arn:${local.partition}:ecr:${local.here}:repository/${var.name}/${container}"]
+    resources = [for container in each.value.containers : "arn:${local.partition}:ecr:${local.here}:repository/${var.name}/signalbox-${container}"]
   }
 
   statement {
@@ -163,7 +170,7 @@ resource "aws_iam_role" "task" {
 }
 
 resource "aws_iam_role_policy" "task" {
-  for_each = local.tasks
+  for_each = { for task, its in local.tasks : task => its if its.policy != null }
 
   name   = "task"
   role   = aws_iam_role.task[each.key].name

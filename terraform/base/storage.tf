@@ -103,7 +103,7 @@ resource "aws_s3_bucket_policy" "data" {
 resource "aws_ecr_repository" "this" {
   for_each = var.images
 
-  name                 = "${var.name}/${each.key}"
+  name                 = "${var.name}/signalbox-${each.key}"
   image_tag_mutability = "IMMUTABLE"
   force_delete         = var.force_destroy
 

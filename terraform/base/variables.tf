@@ -91,6 +91,17 @@ variable "alarm_email" {
   }
 }
 
+variable "budget" {
+  description = "US dollars a month; mail at 80 % of it, and when the forecast is above it."
+  type        = number
+  default     = 30
+
+  validation {
+    condition     = var.budget >= 1
+    error_message = "budget is `${var.budget}`; allowed: 1 or more."
+  }
+}
+
 variable "secrets_version" {
   description = "Raise it to make new secrets (Grafana's admin password, the database's password)."
   type        = number

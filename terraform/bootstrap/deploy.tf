@@ -246,9 +246,16 @@ data "aws_iam_policy_document" "compute" {
     ]
   }
 
+  # A private namespace is a hosted zone as well.
+  statement {
+    sid       = "Zone"
+    actions   = ["route53:ChangeResourceRecordSets", "route53:DeleteHostedZone", "route53:GetHostedZone", "route53:AssociateVPCWithHostedZone"]
+    resources = ["arn:${local.partition}:route53:::hostedzone/*", "arn:${local.partition}:ec2:${local.here}:vpc/*"]
+  }
+
   statement {
     sid       = "WithoutResourceLevel"
-    actions   = ["ecr:GetAuthorizationToken", "ecs:DeregisterTaskDefinition", "servicediscovery:CreateHttpNamespace"]
+    actions   = ["ecr:GetAuthorizationToken", "ecs:DeregisterTaskDefinition", "route53:CreateHostedZone", "route53:ListHostedZonesByName"]
     resources = ["*"]
   }
 }
