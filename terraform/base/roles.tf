@@ -5,28 +5,30 @@ locals {
   boundary_arn  = "arn:${local.partition}:iam::${local.account}:policy/${var.name}-boundary"
   workspace_arn = "arn:${local.partition}:aps:${local.here}:workspace/${aws_prometheus_workspace.this.id}"
 
+  # The load tester speaks to the app and to the app's collector, and to nothing of AWS.
+  policies = {
+    app     = data.aws_iam_policy_document.telemetry.json
+    loki    = data.aws_iam_policy_document.loki.json
+    grafana = data.aws_iam_policy_document.grafana.json
+  }
+
   # Containers of each task, and the secrets that its containers get.
   tasks = {
     app = {
       containers = ["app", "collector"]
       secrets    = var.database ? ["database-url"] : []
-      policy     = data.aws_iam_policy_document.telemetry.json
     }
-    # It speaks to the app and to the app's collector, and to nothing of AWS.
     load-tester = {
       containers = ["load-tester"]
       secrets    = []
-      policy     = null
     }
     loki = {
       containers = ["loki"]
       secrets    = []
-      policy     = data.aws_iam_policy_document.loki.json
     }
     grafana = {
       containers = ["grafana"]
       secrets    = ["grafana-admin-password"]
-      policy     = data.aws_iam_policy_document.grafana.json
     }
   }
 }
@@ -170,11 +172,11 @@ resource "aws_iam_role" "task" {
 }
 
 resource "aws_iam_role_policy" "task" {
-  for_each = { for task, its in local.tasks : task => its if its.policy != null }
+  for_each = local.policies
 
   name   = "task"
   role   = aws_iam_role.task[each.key].name
-  policy = each.value.policy
+  policy = each.value
 }
 
 resource "aws_iam_role" "execution" {

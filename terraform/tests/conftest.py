@@ -112,7 +112,7 @@ def terraform(aws, tmp_path_factory):
     root = tmp_path_factory.mktemp("tree")
     ignore = shutil.ignore_patterns(".terraform", "*.tfstate*", "*.tfplan", "__pycache__")
     for folder in ("terraform", "configs"):
-        shutil.copytree(TERRAFORM.parent / folder, root / folder, ignore=ignore)
+        shutil.copytree(TERRAFORM.parent / folder, root / folder, ignore=ignore, symlinks=True)
     for extra in ("compose.yaml",):
         if (TERRAFORM.parent / extra).exists():
             shutil.copy(TERRAFORM.parent / extra, root / extra)

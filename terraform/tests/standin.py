@@ -13,7 +13,7 @@ import time
 from urllib.parse import unquote
 
 from moto.iam.access_control import PermissionResult
-from moto.s3.models import FakeBucket
+from moto.s3.models import FakeBucket, FakeDeleteMarker
 from moto.server import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import run_simple
 from werkzeug.wrappers import Request, Response
@@ -25,6 +25,7 @@ GAPS = {
     "application autoscaling tags": "moto answers 500 to what the provider asks of a target's tags",
     "ecs service capacity providers": "moto forgets a service's capacityProviderStrategy: a second plan would change it",
     "conditions of bucket policies": "moto ignores them, so that `deny where not TLS` denies everything",
+    "delete markers": "moto fails (500) when a version that is a delete marker is deleted",
     "security group rule descriptions": "moto forgets the description of a rule that names another group",
 }
 
@@ -140,6 +141,7 @@ def replay(environ, body):
     return again
 
 
+FakeDeleteMarker.dispose = lambda _: None
 FakeBucket.get_permission = lambda *_: PermissionResult.NEUTRAL
 
 if __name__ == "__main__":

@@ -32,6 +32,24 @@ def test_base_applies_on_the_bucket_and_a_second_plan_is_empty(base):
     assert base.second_plan() == ""
 
 
+@pytest.fixture(scope="module")
+def runtime(terraform, backend):
+    images = {
+        image: {"repository": f"123456789012.dkr.ecr.ap-southeast-2.amazonaws.com/signalbox/signalbox-{image}", "digest": "sha256:" + "a" * 64}
+        for image in ("app", "load-tester", "collector", "loki", "grafana")
+    }
+    return terraform("runtime", backend, state_bucket=backend["bucket"], images=images, allowed_cidrs=["203.0.113.7/32"])
+
+
+def test_runtime_applies_and_a_second_plan_is_empty(runtime):
+    runtime.init().apply()
+    assert runtime.second_plan() == ""
+
+
+def test_runtime_goes_and_leaves_nothing(runtime):
+    assert runtime.destroy() == ""
+
+
 def test_base_goes_and_leaves_nothing(base):
     assert base.destroy() == ""
 

@@ -39,6 +39,8 @@ run "by_default_nothing_costs_by_the_hour" {
 }
 
 run "zones_are_the_first_two_by_name" {
+  command = plan
+
   assert {
     condition     = join(" ", keys(aws_subnet.public)) == "ap-southeast-2a ap-southeast-2b"
     error_message = "zones are ${join(", ", keys(aws_subnet.public))}"
@@ -46,6 +48,8 @@ run "zones_are_the_first_two_by_name" {
 }
 
 run "the_data_bucket_is_private_and_forgets_after_a_week_in_dev" {
+  command = plan
+
   assert {
     condition = toset([for rule in aws_s3_bucket_lifecycle_configuration.data.rule : rule.filter[0].prefix if length(rule.expiration) > 0]) == toset(
     ["loki/", "tempo/", "mimir/", "pyroscope/"])
@@ -68,6 +72,8 @@ run "the_data_bucket_is_private_and_forgets_after_a_week_in_dev" {
 }
 
 run "prod_keeps_a_month" {
+  command = plan
+
   variables {
     environment = "prod"
   }
@@ -85,6 +91,8 @@ run "prod_keeps_a_month" {
 }
 
 run "image_tags_cannot_be_moved" {
+  command = plan
+
   assert {
     condition = alltrue([for repository in aws_ecr_repository.this :
     repository.image_tag_mutability == "IMMUTABLE" && repository.image_scanning_configuration[0].scan_on_push])
@@ -93,6 +101,8 @@ run "image_tags_cannot_be_moved" {
 }
 
 run "every_rule_file_of_the_local_stack_is_in_the_workspace" {
+  command = plan
+
   assert {
     condition     = join(" ", sort([for namespace in aws_prometheus_rule_group_namespace.this : "${namespace.name}.yaml"])) == join(" ", sort(fileset("../../configs/prometheus/rules", "*.yaml")))
     error_message = "rule files and namespaces differ"
@@ -107,6 +117,8 @@ run "no_secret_is_in_the_state" {
 }
 
 run "every_role_lies_within_the_boundary" {
+  command = plan
+
   assert {
     condition = alltrue([for role in concat(values(aws_iam_role.task), values(aws_iam_role.execution)) :
     role.permissions_boundary == "arn:aws:iam::123456789012:policy/signalbox-boundary"])
@@ -115,6 +127,8 @@ run "every_role_lies_within_the_boundary" {
 }
 
 run "endpoints_keep_tasks_off_the_internet" {
+  command = plan
+
   variables {
     network = "endpoints"
   }
@@ -132,6 +146,8 @@ run "endpoints_keep_tasks_off_the_internet" {
 }
 
 run "nat_gives_private_subnets_one_way_out" {
+  command = plan
+
   variables {
     network = "nat"
   }
@@ -143,6 +159,8 @@ run "nat_gives_private_subnets_one_way_out" {
 }
 
 run "the_database_is_private_encrypted_and_its_password_in_no_state" {
+  command = plan
+
   variables {
     database = true
   }
@@ -159,6 +177,8 @@ run "the_database_is_private_encrypted_and_its_password_in_no_state" {
 }
 
 run "managed_grafana_is_there_on_request" {
+  command = plan
+
   variables {
     managed_grafana = true
   }
