@@ -119,11 +119,16 @@ data "aws_iam_policy_document" "grafana" {
   }
 
   statement {
+    sid       = "Find"
+    actions   = ["cloudwatch:DescribeAlarms", "logs:DescribeLogGroups", "xray:GetGroup", "xray:GetInsightSummaries"]
+    resources = ["arn:${local.partition}:cloudwatch:${local.here}:alarm:*", "arn:${local.partition}:logs:${local.here}:log-group:*", "arn:${local.partition}:xray:${local.here}:group/*"]
+  }
+
+  statement {
     sid = "WithoutResourceLevel"
     actions = [
-      "cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData", "cloudwatch:ListMetrics",
-      "logs:DescribeLogGroups", "logs:GetQueryResults", "logs:StopQuery",
-      "xray:BatchGetTraces", "xray:GetGroup", "xray:GetGroups", "xray:GetInsightSummaries", "xray:GetServiceGraph",
+      "cloudwatch:GetMetricData", "cloudwatch:ListMetrics", "logs:GetQueryResults", "logs:StopQuery",
+      "xray:BatchGetTraces", "xray:GetGroups", "xray:GetServiceGraph",
       "xray:GetTimeSeriesServiceStatistics", "xray:GetTraceGraph", "xray:GetTraceSummaries",
     ]
     resources = ["*"]

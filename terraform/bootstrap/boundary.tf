@@ -35,6 +35,12 @@ data "aws_iam_policy_document" "boundary" {
   }
 
   statement {
+    sid       = "Find"
+    actions   = ["cloudwatch:DescribeAlarms", "logs:DescribeLogGroups", "xray:GetGroup", "xray:GetInsightSummaries"]
+    resources = ["arn:${local.partition}:cloudwatch:${local.here}:alarm:*", "arn:${local.partition}:logs:${local.here}:log-group:*", "arn:${local.partition}:xray:${local.here}:group/*"]
+  }
+
+  statement {
     sid       = "Parameters"
     actions   = ["ssm:GetParameter", "ssm:GetParameters"]
     resources = [local.our_param]
@@ -62,14 +68,14 @@ data "aws_iam_policy_document" "boundary" {
   statement {
     sid = "WithoutResourceLevel"
     actions = [
-      "cloudwatch:DescribeAlarms", "cloudwatch:GetMetricData", "cloudwatch:ListMetrics", "cloudwatch:PutMetricData",
+      "cloudwatch:GetMetricData", "cloudwatch:ListMetrics", "cloudwatch:PutMetricData",
       "ec2messages:AcknowledgeMessage", "ec2messages:DeleteMessage", "ec2messages:FailMessage", "ec2messages:GetEndpoint",
       "ec2messages:GetMessages", "ec2messages:SendReply",
       "ecr:GetAuthorizationToken",
-      "logs:DescribeLogGroups", "logs:GetQueryResults", "logs:StopQuery",
+      "logs:GetQueryResults", "logs:StopQuery",
       "ssm:UpdateInstanceInformation",
       "ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel", "ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel",
-      "xray:BatchGetTraces", "xray:GetGroup", "xray:GetGroups", "xray:GetInsightSummaries", "xray:GetSamplingRules",
+      "xray:BatchGetTraces", "xray:GetGroups", "xray:GetSamplingRules",
       "xray:GetSamplingStatisticSummaries", "xray:GetSamplingTargets", "xray:GetServiceGraph", "xray:GetTimeSeriesServiceStatistics",
       "xray:GetTraceGraph", "xray:GetTraceSummaries", "xray:PutTelemetryRecords", "xray:PutTraceSegments",
     ]

@@ -4,21 +4,11 @@
 
 data "aws_iam_policy_document" "describe" {
   statement {
-    sid = "Describe"
+    sid = "WithoutResourceLevel"
     actions = [
       "application-autoscaling:DescribeScalableTargets",
       "application-autoscaling:DescribeScalingPolicies",
       "application-autoscaling:DescribeScheduledActions",
-      "application-autoscaling:ListTagsForResource",
-      "aps:DescribeAlertManagerDefinition",
-      "aps:DescribeLoggingConfiguration",
-      "aps:DescribeRuleGroupsNamespace",
-      "aps:DescribeWorkspace",
-      "aps:ListTagsForResource",
-      "budgets:ListTagsForResource",
-      "budgets:ViewBudget",
-      "cloudwatch:DescribeAlarms",
-      "cloudwatch:ListTagsForResource",
       "ec2:DescribeAddresses",
       "ec2:DescribeAddressesAttribute",
       "ec2:DescribeAvailabilityZones",
@@ -42,13 +32,7 @@ data "aws_iam_policy_document" "describe" {
       "ec2:DescribeVpcAttribute",
       "ec2:DescribeVpcEndpoints",
       "ec2:DescribeVpcs",
-      "ecr:DescribeRepositories",
-      "ecr:GetLifecyclePolicy",
-      "ecr:ListTagsForResource",
-      "ecs:DescribeClusters",
-      "ecs:DescribeServices",
       "ecs:DescribeTaskDefinition",
-      "ecs:ListTagsForResource",
       "elasticloadbalancing:DescribeCapacityReservation",
       "elasticloadbalancing:DescribeListenerAttributes",
       "elasticloadbalancing:DescribeListeners",
@@ -59,6 +43,34 @@ data "aws_iam_policy_document" "describe" {
       "elasticloadbalancing:DescribeTargetGroupAttributes",
       "elasticloadbalancing:DescribeTargetGroups",
       "elasticloadbalancing:DescribeTargetHealth",
+      "secretsmanager:GetRandomPassword",
+      "servicediscovery:GetOperation",
+      "servicediscovery:ListNamespaces",
+      "ssm:DescribeParameters",
+      "xray:GetSamplingRules",
+    ]
+    resources = ["*"]
+  }
+
+  statement {
+    sid = "DescribeOwn"
+    actions = [
+      "application-autoscaling:ListTagsForResource",
+      "aps:DescribeAlertManagerDefinition",
+      "aps:DescribeLoggingConfiguration",
+      "aps:DescribeRuleGroupsNamespace",
+      "aps:DescribeWorkspace",
+      "aps:ListTagsForResource",
+      "budgets:ListTagsForResource",
+      "budgets:ViewBudget",
+      "cloudwatch:DescribeAlarms",
+      "cloudwatch:ListTagsForResource",
+      "ecr:DescribeRepositories",
+      "ecr:GetLifecyclePolicy",
+      "ecr:ListTagsForResource",
+      "ecs:DescribeClusters",
+      "ecs:DescribeServices",
+      "ecs:ListTagsForResource",
       "grafana:DescribeWorkspace",
       "grafana:ListTagsForResource",
       "iam:GetInstanceProfile",
@@ -78,21 +90,33 @@ data "aws_iam_policy_document" "describe" {
       "rds:DescribeDBParameters",
       "rds:DescribeDBSubnetGroups",
       "rds:ListTagsForResource",
-      "secretsmanager:GetRandomPassword",
       "servicediscovery:GetNamespace",
-      "servicediscovery:GetOperation",
-      "servicediscovery:ListNamespaces",
       "servicediscovery:ListTagsForResource",
       "sns:GetSubscriptionAttributes",
       "sns:GetTopicAttributes",
       "sns:ListTagsForResource",
-      "ssm:DescribeParameters",
       "ssm:ListTagsForResource",
       "xray:GetGroup",
-      "xray:GetSamplingRules",
       "xray:ListTagsForResource",
     ]
-    resources = ["*"]
+    resources = [
+      "arn:${local.partition}:application-autoscaling:${local.here}:scalable-target/*",
+      "arn:${local.partition}:aps:${local.here}:*",
+      "arn:${local.partition}:budgets::${local.account}:budget/${var.name}-*",
+      "arn:${local.partition}:cloudwatch:${local.here}:alarm:${var.name}-*",
+      "arn:${local.partition}:ecr:${local.here}:repository/${var.name}/*",
+      "arn:${local.partition}:ecs:${local.here}:*/${var.name}*",
+      "arn:${local.partition}:grafana:${local.here}:/workspaces/*",
+      "arn:${local.partition}:iam::${local.account}:instance-profile/${var.name}-*",
+      "arn:${local.partition}:iam::${local.account}:policy/${var.name}-*",
+      "arn:${local.partition}:iam::${local.account}:role/${var.name}-*",
+      "arn:${local.partition}:logs:${local.here}:log-group:*",
+      "arn:${local.partition}:rds:${local.here}:*:${var.name}-*",
+      "arn:${local.partition}:servicediscovery:${local.here}:*/*",
+      local.our_topic,
+      local.our_param,
+      "arn:${local.partition}:xray:${local.here}:*/${var.name}*",
+    ]
   }
 
   statement {
