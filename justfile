@@ -27,3 +27,27 @@ bench:
 # Take the README's picture from the running page
 pictures:
     SIGNALBOX_PICTURES=docs/images cargo test --test page_in_a_real_browser
+
+# Get the real backends without Nix or Docker: built, found or named as missing (names: core lgtm aws tools or a program)
+backends *names:
+    backends/get {{names}}
+
+# Run the real stack natively (core, lgtm or aws; --for 60s --verify --tui); Ctrl-C stops it in order
+stack *args:
+    backends/stack {{args}}
+
+# Stop the real stack from elsewhere
+stack-down:
+    backends/stack down
+
+# Stop it and delete its data
+stack-reset:
+    backends/stack reset
+
+# Prove the real stack: contract, faults, every variant this machine can run
+stack-test *args:
+    cargo test --test 'stack_*' -- --ignored --test-threads 1 --nocapture {{args}}
+
+# Write dashboards and alert rules from their typed sources
+dashboards:
+    cargo run -q -- dashboards

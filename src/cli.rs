@@ -155,6 +155,9 @@ pub struct ConsoleArgs {
     /// Most metric points kept
     #[arg(long, default_value_t = 500_000)]
     pub max_points: usize,
+    /// Most profiles kept
+    #[arg(long, default_value_t = 2_000)]
+    pub max_profiles: usize,
     /// Most bytes kept per signal, in MiB
     #[arg(long, default_value_t = 128)]
     pub max_mib: usize,

@@ -46,6 +46,7 @@ use self::store::Store;
 use crate::cli::AppArgs;
 use crate::facts;
 use crate::telemetry::metrics::{Exposition, Histogram, counter};
+use crate::telemetry::profiles::Profiler;
 use crate::telemetry::{Telemetry, names};
 
 /// Longest flush of telemetry at the end.
@@ -190,11 +191,16 @@ impl Server {
 pub async fn run(args: AppArgs) -> anyhow::Result<ExitCode> {
     let config = Config::from_env()?;
     let telemetry = Telemetry::init(names::SERVICE_APP)?;
+    let profiler = Profiler::start(names::SERVICE_APP)?;
     let outcome = serve_until_signal(&args, config, telemetry.exposition()).await;
     if let Err(error) = &outcome {
         tracing::error!(error = format!("{error:#}"), "the service failed");
     }
-    eprintln!("signalbox app: {}", telemetry.shutdown(FLUSH_TIMEOUT).await);
+    let (flushed, profiled) = tokio::join!(telemetry.shutdown(FLUSH_TIMEOUT), profiler.shutdown(FLUSH_TIMEOUT));
+    eprintln!("signalbox app: {flushed}");
+    if let Some(profiled) = profiled {
+        eprintln!("signalbox app: {profiled}");
+    }
     outcome.map(|()| ExitCode::SUCCESS)
 }
 

@@ -18,6 +18,7 @@ use super::AppState;
 use super::error::ErrorDetail;
 use crate::telemetry::metrics::{self, Histogram};
 use crate::telemetry::names::{self, attr};
+use crate::telemetry::profiles::marks::{self, Mark, Marked};
 use crate::telemetry::propagation;
 
 /// Header of every answer that names its trace.
@@ -72,7 +73,11 @@ pub(super) async fn record(State(state): State<AppState>, request: Request, next
     let route = request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let _active = Active::new(&state.http, method);
     let span = server_span(&request, method, route.as_deref());
-    let mut response = next.run(request).instrument(span.clone()).await;
+    let handled = next.run(request).instrument(span.clone());
+    let mut response = match profile_mark(&span, method, route.as_deref()) {
+        Some(mark) => mark.on(handled).await,
+        None => handled.await,
+    };
     let context = span.context();
     let trace_id = context.span().span_context().trace_id().to_string();
     if context.span().span_context().is_valid()
@@ -99,9 +104,28 @@ fn known_method(method: &Method) -> &'static str {
     KNOWN.into_iter().find(|known| *known == method.as_str()).unwrap_or(names::METHOD_OTHER)
 }
 
-fn server_span(request: &Request, method: &'static str, route: Option<&str>) -> Span {
+fn span_name(method: &'static str, route: Option<&str>) -> String {
     let verb = if method == names::METHOD_OTHER { "HTTP" } else { method };
-    let name = route.map_or_else(|| verb.to_owned(), |route| format!("{verb} {route}"));
+    route.map_or_else(|| verb.to_owned(), |route| format!("{verb} {route}"))
+}
+
+/// Ties the samples of this request to its span, while a profiler runs and the span is kept.
+fn profile_mark(span: &Span, method: &'static str, route: Option<&str>) -> Option<Mark> {
+    if !marks::on() {
+        return None;
+    }
+    let context = span.context().span().span_context().clone();
+    if !context.is_sampled() {
+        return None;
+    }
+    let (span_id, route_text) = (context.span_id(), route.map(str::to_owned));
+    let mark = Mark::new(Marked { span_id, name: span_name(method, route), route: route_text })?;
+    span.set_attribute(attr::PYROSCOPE_PROFILE_ID, span_id.to_string());
+    Some(mark)
+}
+
+fn server_span(request: &Request, method: &'static str, route: Option<&str>) -> Span {
+    let name = span_name(method, route);
     let span = tracing::info_span!("HTTP server request", otel.name = name, otel.kind = "server");
     // Without an OpenTelemetry layer (unit tests) there is no parent to set; that is no error of the request.
     let _ = span.set_parent(propagation::extract(request.headers()));

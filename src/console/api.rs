@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{MethodRouter, get};
+use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
@@ -19,7 +19,8 @@ use super::query::metrics::SeriesFilter;
 use super::query::range::{Function, RangeQuery};
 use super::query::traces::TraceFilter;
 use super::query::{self, logs, metrics, traces};
-use super::{guard, page, stream};
+use super::receiver::MAX_IN_FLIGHT;
+use super::{guard, page, profiles, stream};
 
 /// What handlers need.
 #[derive(Debug, Clone)]
@@ -33,8 +34,10 @@ pub(crate) struct Api {
 /// Most steps of a range query, as in Prometheus.
 const MAX_STEPS: usize = 11_000;
 
-type Parameters = &'static [(&'static str, &'static str)];
-type Answer = Result<Json<Value>, BadParameter>;
+/// Names of query parameters and what they mean.
+pub(crate) type Parameters = &'static [(&'static str, &'static str)];
+/// JSON, or a 400 that names the parameter.
+pub(crate) type Answer = Result<Json<Value>, BadParameter>;
 
 const NO_PARAMETERS: Parameters = &[];
 const TRACES: Parameters = &[
@@ -105,6 +108,24 @@ fn routes() -> Vec<Route> {
         route("/api/v1/metrics/series", "The series of a metric with their newest points", SERIES, get(series)),
         route("/api/v1/metrics/range", "A metric over time", RANGE, get(range)),
         route("/api/v1/metrics/exemplars", "Measurements that point at traces", EXEMPLARS, get(exemplars)),
+        route(
+            "/api/v1/profiles",
+            "Services that are profiled, their span names and routes",
+            NO_PARAMETERS,
+            get(profiles::api::list),
+        ),
+        route(
+            "/api/v1/profiles/flamegraph",
+            "Stacks merged into one tree, a node {name, total, self, children}",
+            profiles::api::FLAMEGRAPH,
+            get(profiles::api::flamegraph),
+        ),
+        route(
+            "/api/v1/profiles/flamegraph.svg",
+            "The same, drawn",
+            profiles::api::DRAWING,
+            get(profiles::api::drawing),
+        ),
         route("/api/v1/stream", "Server-sent events: status, log, trace", NO_PARAMETERS, get(stream::stream)),
     ]
 }
@@ -115,13 +136,34 @@ pub(crate) fn router(api: Api, guard: Guard) -> Router {
     for route in routes() {
         router = router.route(route.path, route.handler);
     }
+    let push = Router::new()
+        .route(profiles::push::PATH, post(profiles::push::push))
+        .layer(tower::limit::GlobalConcurrencyLimitLayer::new(MAX_IN_FLIGHT));
     router
+        .merge(push)
         .merge(page::routes())
         .fallback(async || error(StatusCode::NOT_FOUND, "no such path; /openapi.json lists them"))
-        .method_not_allowed_fallback(async || error(StatusCode::METHOD_NOT_ALLOWED, "allowed is GET"))
+        .method_not_allowed_fallback(async || {
+            error(StatusCode::METHOD_NOT_ALLOWED, "allowed is GET, and POST for profiles")
+        })
         .layer(tower_http::catch_panic::CatchPanicLayer::new())
         .layer(axum::middleware::from_fn_with_state(guard, guard::page))
         .with_state(api)
+}
+
+/// Pyroscope's push API in the OpenAPI document.
+fn push_document() -> Value {
+    json!({ "post": {
+        "summary": "Pyroscope's push API: pprof profiles of a series, connect unary, gzip or plain",
+        "requestBody": { "required": true, "content": { "application/proto": {} } },
+        "responses": {
+            "200": { "description": "taken", "content": { "application/proto": {} } },
+            "400": { "description": "not readable: why; nothing of the push is kept" },
+            "401": { "description": "the token is missing or wrong" },
+            "413": { "description": "too large, compressed or not" },
+            "415": { "description": "another content type or encoding" },
+        },
+    } })
 }
 
 /// The OpenAPI document.
@@ -135,7 +177,11 @@ fn document() -> Value {
         let in_path = route.path.contains("{trace_id}").then(|| {
             json!({ "name": "trace_id", "in": "path", "required": true, "schema": { "type": "string", "pattern": "^[0-9a-fA-F]{32}$" } })
         });
-        let media = if route.path.ends_with("/stream") { "text/event-stream" } else { "application/json" };
+        let media = match route.path {
+            path if path.ends_with("/stream") => "text/event-stream",
+            path if path.ends_with(".svg") => "image/svg+xml",
+            _ => "application/json",
+        };
         let failure = |why: &str| json!({ "description": why, "content": { "application/json": { "schema": { "$ref": "#/components/schemas/Error" } } } });
         let mut responses = json!({
             "200": { "description": route.summary, "content": { media: {} } },
@@ -148,10 +194,14 @@ fn document() -> Value {
         if route.path == "/api/v1/traces/{trace_id}" {
             responses["404"] = failure("no span of this trace is stored");
         }
+        if route.path.ends_with(".svg") {
+            responses["404"] = failure("no sample meets the filters");
+        }
         let parameters: Vec<Value> = in_path.into_iter().chain(query).collect();
         let operation = json!({ "summary": route.summary, "parameters": parameters, "responses": responses });
         paths.insert(route.path.to_owned(), json!({ "get": operation }));
     }
+    paths.insert(profiles::push::PATH.to_owned(), push_document());
     json!({
         "openapi": "3.1.0",
         "info": {
@@ -178,7 +228,7 @@ async fn openapi() -> Json<Value> {
 
 async fn status(State(api): State<Api>, params: Params) -> Answer {
     params.only(NO_PARAMETERS)?;
-    Ok(Json(query::status(&api.ingest.read(), api.ingest.started)))
+    Ok(Json(query::status(&api.ingest.read(), &api.ingest.profiles(), api.ingest.started)))
 }
 
 async fn services(State(api): State<Api>, params: Params) -> Answer {
@@ -252,7 +302,7 @@ async fn series(State(api): State<Api>, params: Params) -> Answer {
 
 /// Milliseconds as nanoseconds; beyond the representable the largest.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "checked to be at least 0; saturates")]
-fn nanos(ms: f64) -> u64 {
+pub(crate) fn nanos(ms: f64) -> u64 {
     (ms * 1e6) as u64
 }
 

@@ -11,6 +11,7 @@ use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
 use tokio::sync::broadcast;
 
 use super::convert::Rejected;
+use super::profiles::{Profile, Profiles};
 use super::query::{logs, traces};
 use super::store::{Limit, Store};
 use super::{convert, convert_metrics};
@@ -33,6 +34,8 @@ pub(crate) struct Live {
 #[derive(Debug)]
 pub(crate) struct Ingest {
     store: RwLock<Store>,
+    /// Apart, so that a flame graph holds no signal up.
+    profiles: RwLock<Profiles>,
     /// Live events.
     pub(crate) live: broadcast::Sender<Live>,
     /// When the console started, unix nanoseconds.
@@ -46,11 +49,12 @@ pub(crate) fn now() -> u64 {
 }
 
 impl Ingest {
-    /// An empty store with limits for spans, logs and points.
-    pub(crate) fn new(spans: Limit, logs: Limit, points: Limit) -> Self {
+    /// An empty store with limits for spans, logs, points and profiles.
+    pub(crate) fn new(spans: Limit, logs: Limit, points: Limit, profiles: Limit) -> Self {
         let started = now();
         Self {
             store: RwLock::new(Store::new(spans, logs, points, started)),
+            profiles: RwLock::new(Profiles::new(profiles)),
             live: broadcast::channel(LIVE_BACKLOG).0,
             started,
         }
@@ -60,6 +64,21 @@ impl Ingest {
     pub(crate) fn read(&self) -> RwLockReadGuard<'_, Store> {
         // A panic in a query must not silence the console; the store's own steps do not panic half way.
         self.store.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The profiles, to ask. Held only to copy pointers.
+    pub(crate) fn profiles(&self) -> RwLockReadGuard<'_, Profiles> {
+        self.profiles.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes profiles in.
+    pub(crate) fn add_profiles(&self, profiles: Vec<Profile>) {
+        self.profiles.write().unwrap_or_else(PoisonError::into_inner).add(profiles);
+    }
+
+    /// Counts a push that could not be read.
+    pub(crate) fn reject_profile(&self) {
+        self.profiles.write().unwrap_or_else(PoisonError::into_inner).reject();
     }
 
     fn write(&self, change: impl FnOnce(&mut Store)) {

@@ -3,7 +3,7 @@
 //! exports to itself loops.
 //!
 //! Data flow: `receiver` decodes -> `convert` makes records of the `model` -> `ingest` puts them into the `store` and on
-//! the live stream -> `query` answers what `api` asks.
+//! the live stream -> `query` answers what `api` asks. `profiles` has its own way in, on the page port.
 
 mod api;
 mod convert;
@@ -15,6 +15,7 @@ mod model_metrics;
 mod origins;
 mod page;
 mod params;
+mod profiles;
 mod query;
 mod receiver;
 mod store;
@@ -60,6 +61,8 @@ pub struct Options {
     pub max_logs: usize,
     /// Most metric points kept.
     pub max_points: usize,
+    /// Most profiles kept.
+    pub max_profiles: usize,
     /// Most estimated bytes kept, per signal.
     pub max_bytes: usize,
 }
@@ -76,6 +79,7 @@ impl Default for Options {
             max_spans: 100_000,
             max_logs: 100_000,
             max_points: 100_000,
+            max_profiles: 1_000,
             max_bytes: 64 << 20,
         }
     }
@@ -141,7 +145,12 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     let (grpc_listener, grpc) = listen(options.bind, options.grpc_port, "OTLP over gRPC", "--grpc-port").await?;
     let (http_listener, http) = listen(options.bind, options.http_port, "OTLP over HTTP", "--http-port").await?;
     let limit = |count| store::Limit { count, bytes: options.max_bytes };
-    let ingest = ingest::Ingest::new(limit(options.max_spans), limit(options.max_logs), limit(options.max_points));
+    let ingest = ingest::Ingest::new(
+        limit(options.max_spans),
+        limit(options.max_logs),
+        limit(options.max_points),
+        limit(options.max_profiles),
+    );
     let ingest = Arc::new(ingest);
     let guard = guard::Guard { token: options.token.map(Into::into), bind: options.bind };
     let stop = CancellationToken::new();
@@ -194,6 +203,7 @@ fn options(args: &ConsoleArgs, token: Option<String>) -> Result<Options, Invalid
         max_spans: positive("--max-spans", args.max_spans)?,
         max_logs: positive("--max-logs", args.max_logs)?,
         max_points: positive("--max-points", args.max_points)?,
+        max_profiles: positive("--max-profiles", args.max_profiles)?,
         max_bytes: positive("--max-mib", args.max_mib)?.checked_mul(1 << 20).ok_or_else(too_many)?,
     })
 }

@@ -28,7 +28,7 @@ macro_rules! files {
     };
 }
 
-static FILES: [File; 12] = files! {
+static FILES: [File; 13] = files! {
     "/", HTML, "index.html";
     "/page/page.css", CSS, "page.css";
     "/page/icon.svg", SVG, "icon.svg";
@@ -39,6 +39,7 @@ static FILES: [File; 12] = files! {
     "/page/explorer.js", SCRIPT, "explorer.js";
     "/page/lists.js", SCRIPT, "lists.js";
     "/page/overview.js", SCRIPT, "overview.js";
+    "/page/profiles.js", SCRIPT, "profiles.js";
     "/page/state.js", SCRIPT, "state.js";
     "/page/trace.js", SCRIPT, "trace.js";
 };

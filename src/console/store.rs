@@ -3,7 +3,7 @@
 //!
 //! For each signal `received = stored + evicted` holds at all times; what the receiver refused is `rejected`, apart.
 //! Estimated bytes (see `model`) of one signal never exceed its limit. The process stays below
-//! `96 MiB + 3 x max_mib x 2`: the base covers the program and requests in flight, the factor 2 the slack of growing
+//! `96 MiB + 4 x max_mib x 2` (profiles, the fourth, are in `profiles`): the base covers the program and requests in flight, the factor 2 the slack of growing
 //! queues and tables and the allocator's fragmentation.
 
 use std::collections::{HashMap, VecDeque};

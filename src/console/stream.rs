@@ -20,7 +20,7 @@ pub(crate) async fn stream(State(api): State<Api>) -> impl IntoResponse {
         .map(|live| Event::default().event(live.event).data(&*live.data));
     let ingest = api.ingest;
     let status = IntervalStream::new(tokio::time::interval(Duration::from_secs(1))).map(move |_| {
-        let status = query::status(&ingest.read(), ingest.started);
+        let status = query::status(&ingest.read(), &ingest.profiles(), ingest.started);
         Event::default().event("status").data(status.to_string())
     });
     // Ends with the console, so that an open page does not hold its shutdown.

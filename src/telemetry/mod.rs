@@ -2,7 +2,7 @@
 //!
 //! `config` reads the variables -> `pipeline` makes three providers over `worker` (bounded queues, one exporter thread a
 //! signal) and `otlp` (the wire) -> `subscriber` feeds them from `tracing`. `stats` accounts for every record;
-//! `self_report` says what was lost. Which variables are honoured: `docs/telemetry.md`.
+//! `self_report` says what was lost. `profiles` is apart: it samples this process and pushes by itself. Which variables are honoured: `docs/telemetry.md`.
 
 #[cfg(feature = "telemetry")]
 pub mod config;
@@ -19,6 +19,8 @@ pub mod names;
 mod otlp;
 #[cfg(feature = "telemetry")]
 pub mod pipeline;
+#[cfg(feature = "telemetry")]
+pub mod profiles;
 #[cfg(feature = "telemetry")]
 pub mod propagation;
 #[cfg(feature = "telemetry")]

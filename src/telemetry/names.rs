@@ -91,6 +91,8 @@ pub mod attr {
     pub const LOAD_PHASE_NAME: &str = "load.phase.name";
     pub const LOAD_JOURNEY: &str = "load.journey";
     pub const SEVERITY: &str = "severity";
+    /// On server spans while profiling is on: the span id that samples carry (Grafana's "profiles for this span").
+    pub const PYROSCOPE_PROFILE_ID: &str = "pyroscope.profile.id";
 }
 
 /// Request header whose value becomes the attribute [`attr::VERIFY_ID`] of the server span.

@@ -50,6 +50,17 @@ enum Wire {
     Http(reqwest::Client),
 }
 
+/// A client for one receiver.
+pub(super) fn http_client(url: &str) -> Result<reqwest::Client, &'static str> {
+    let mut client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+    // A proxy from the environment cannot reach this machine's loopback.
+    let host = reqwest::Url::parse(url).ok().and_then(|url| url.host_str().map(str::to_owned));
+    if host.is_some_and(|host| host == "localhost" || host.starts_with("127.") || host == "[::1]") {
+        client = client.no_proxy();
+    }
+    client.build().map_err(|_| "client_build")
+}
+
 impl Transport {
     /// Prepares the connection; it opens with the first request. Must run inside the runtime that will send.
     pub(super) fn new(endpoint: Endpoint, signal: Signal) -> Result<Self, String> {
@@ -65,15 +76,7 @@ impl Transport {
                 }
                 Wire::Grpc(Box::new(client), PathAndQuery::from_static(grpc_path(signal)))
             }
-            Protocol::HttpProtobuf => {
-                let mut client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
-                // A proxy from the environment cannot reach this machine's loopback.
-                let host = reqwest::Url::parse(&endpoint.url).ok().and_then(|url| url.host_str().map(str::to_owned));
-                if host.is_some_and(|host| host == "localhost" || host.starts_with("127.") || host == "[::1]") {
-                    client = client.no_proxy();
-                }
-                Wire::Http(client.build().map_err(|_| "client_build")?)
-            }
+            Protocol::HttpProtobuf => Wire::Http(http_client(&endpoint.url)?),
         };
         Ok(Self { endpoint, wire })
     }

@@ -17,6 +17,7 @@ const TELEMETRY: &[(&str, &str)] = &[
     ("OTEL_BLRP_SCHEDULE_DELAY", "300"),
     ("OTEL_BSP_MAX_QUEUE_SIZE", "65536"),
     ("OTEL_BLRP_MAX_QUEUE_SIZE", "65536"),
+    ("PYROSCOPE_UPLOAD_INTERVAL", "2s"),
 ];
 
 /// Where everything will be.
@@ -92,6 +93,13 @@ impl Plan {
             command.env("SIGNALBOX_TOKEN", token);
             if env::text("OTEL_EXPORTER_OTLP_HEADERS").is_none() {
                 command.env("OTEL_EXPORTER_OTLP_HEADERS", format!("authorization=Bearer%20{token}"));
+            }
+        }
+        // Profiles go to the console unless the user has a server; only the console may learn its token.
+        if env::text("PYROSCOPE_URL").is_none() {
+            command.env("PYROSCOPE_URL", self.console_url());
+            if let Some(token) = &self.token {
+                command.env("PYROSCOPE_AUTH_TOKEN", token);
             }
         }
         Ok(command)

@@ -5,10 +5,35 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::{FutureExt, LocalBoxFuture};
 
-use super::backends::BackendError;
+use super::backends::{BackendError, Leg};
 
 /// Pause between two looks at the backend.
-const PAUSE: Duration = Duration::from_millis(100);
+const PAUSE: Duration = Duration::from_millis(250);
+
+/// What the time of a check measures: from a request to its signal, as somebody who looks for it sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Signal {
+    /// Spans of a request.
+    Traces,
+    /// Log records of a request.
+    Logs,
+    /// A metric point that counts a request.
+    Metrics,
+    /// An exemplar that leads to a trace.
+    Exemplars,
+}
+
+impl Signal {
+    /// For messages.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Traces => "traces",
+            Self::Logs => "logs",
+            Self::Metrics => "metrics",
+            Self::Exemplars => "exemplars",
+        }
+    }
+}
 
 /// What one look at the backend shows.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +73,8 @@ pub(crate) struct Outcome {
     pub(crate) number: usize,
     /// What was promised.
     pub(crate) name: String,
+    /// What its time measures, where it measures something.
+    pub(crate) signal: Option<Signal>,
     /// How it ended.
     pub(crate) verdict: Verdict,
 }
@@ -56,17 +83,32 @@ pub(crate) struct Outcome {
 pub(crate) struct Check<'a> {
     /// What is promised.
     pub(crate) name: String,
+    /// Legs of the stack without which it cannot be made.
+    pub(crate) needs: &'static [Leg],
+    /// What its time measures, where it measures something.
+    pub(crate) signal: Option<Signal>,
     /// Makes the check.
     pub(crate) verdict: LocalBoxFuture<'a, Verdict>,
 }
 
 impl<'a> Check<'a> {
     /// A check that looks until it finds or `within` has passed; its time counts from `since`.
-    pub(crate) fn new<L>(name: impl Into<String>, since: Instant, within: Duration, look: L) -> Self
+    pub(crate) fn new<L>(
+        needs: &'static [Leg],
+        name: impl Into<String>,
+        since: Instant,
+        within: Duration,
+        look: L,
+    ) -> Self
     where
         L: AsyncFnMut() -> Result<Finding, BackendError> + 'a,
     {
-        Self { name: name.into(), verdict: until(since, within, look).boxed_local() }
+        Self { name: name.into(), needs, signal: None, verdict: until(since, within, look).boxed_local() }
+    }
+
+    /// The same; its time measures how soon a signal is visible.
+    pub(crate) fn measures(self, signal: Signal) -> Self {
+        Self { signal: Some(signal), ..self }
     }
 }
 

@@ -5,43 +5,38 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use crate::telemetry::names::{
-    Emitter, HTTP_SERVER_REQUEST_DURATION, Kind, METRICS, Metric, REQUESTS, Request, SERVICE_APP, attr,
+    Emitter, HTTP_SERVER_REQUEST_DURATION, METRICS, Metric, REQUESTS, Request, SERVICE_APP, attr,
 };
 
-use super::backends::{Backend, BackendError, MetricInfo, Span};
-use super::check::{Check, Finding};
+use super::backends::{BackendError, Backends, Leg, LogQuery, MetricInfo, Span};
+use super::check::{Check, Finding, Signal};
 use super::marked::{Marked, Sender};
 
 /// What every check needs.
-#[derive(Debug)]
-pub(crate) struct Proof<'a, B> {
-    /// The backend that is asked.
-    pub(crate) backend: &'a B,
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Proof<'a> {
+    /// The backends that are asked.
+    pub(crate) backend: &'a Backends,
     /// Marks the requests of this run.
     pub(crate) run_id: &'a str,
     /// How long a check waits.
     pub(crate) within: Duration,
 }
 
-// Derived, these would ask the backend itself to be `Copy`.
-impl<B> Clone for Proof<'_, B> {
-    fn clone(&self) -> Self {
-        *self
-    }
-}
-impl<B> Copy for Proof<'_, B> {}
-
 /// A row of the contract, sent.
 #[derive(Debug, Clone)]
 pub(crate) struct Sent {
-    row: &'static Request,
-    marked: Marked,
-    /// Count of the row's duration series before it was sent.
-    count_before: f64,
+    /// What was promised.
+    pub(crate) row: &'static Request,
+    /// What was sent.
+    pub(crate) marked: Marked,
+    /// Counts of the row's duration series before it was sent.
+    counts_before: BTreeMap<String, f64>,
 }
 
 impl Sent {
-    fn named(&self, what: &str) -> String {
+    /// Name of a check of this row.
+    pub(crate) fn named(&self, what: &str) -> String {
         let path = self.row.target.split('?').next().unwrap_or_default();
         format!("{} {path}: {what}", self.row.method)
     }
@@ -51,7 +46,8 @@ impl Sent {
         spans.iter().find(|span| span.parent.as_deref() == Some(&self.marked.span_id))
     }
 
-    fn wrong_answer(&self) -> Option<Finding> {
+    /// What is wrong with the answer; nothing can then be looked for.
+    pub(crate) fn wrong_answer(&self) -> Option<Finding> {
         match &self.marked.answer {
             Ok(answer) if answer.status == self.row.status => None,
             Ok(answer) => {
@@ -64,12 +60,14 @@ impl Sent {
 }
 
 /// Sends every row of the contract, one after the other.
-pub(crate) async fn send_rows<B: Backend>(backend: &B, sender: &Sender) -> Vec<Sent> {
+pub(crate) async fn send_rows(backend: &Backends, sender: &Sender) -> Vec<Sent> {
+    // All before the first is sent: each question in between would be time that the checks count.
+    let counts = futures_util::future::join_all(REQUESTS.iter().map(|row| series_counts(backend, row))).await;
     let mut sent = Vec::new();
-    for row in REQUESTS {
+    for (row, counts) in REQUESTS.iter().zip(counts) {
         // Unknown before: the first point ever will do.
-        let count_before = series_count(backend, row).await.unwrap_or_default();
-        sent.push(Sent { row, marked: sender.send_row(row).await, count_before });
+        let counts_before = counts.unwrap_or_default();
+        sent.push(Sent { row, marked: sender.send_row(row).await, counts_before });
     }
     sent
 }
@@ -83,10 +81,14 @@ fn series(row: &Request) -> [(&'static str, String); 3] {
     ]
 }
 
-async fn series_count<B: Backend>(backend: &B, row: &Request) -> Result<f64, BackendError> {
+async fn series_counts(backend: &Backends, row: &Request) -> Result<BTreeMap<String, f64>, BackendError> {
     let series = series(row);
-    let points = backend.last_points(HTTP_SERVER_REQUEST_DURATION.name, &borrowed(&series)).await?;
-    Ok(points.iter().map(|point| point.count).sum())
+    let points = backend.last_points(&HTTP_SERVER_REQUEST_DURATION, &borrowed(&series)).await?;
+    let mut counts = BTreeMap::new();
+    for point in points {
+        *counts.entry(point.series).or_default() += point.count;
+    }
+    Ok(counts)
 }
 
 fn borrowed<'a>(attributes: &'a [(&'static str, String)]) -> Vec<(&'a str, &'a str)> {
@@ -94,7 +96,7 @@ fn borrowed<'a>(attributes: &'a [(&'static str, String)]) -> Vec<(&'a str, &'a s
 }
 
 /// Every check of one row.
-pub(crate) fn row_checks<'a, B: Backend>(proof: Proof<'a, B>, sent: &'a Sent) -> Vec<Check<'a>> {
+pub(crate) fn row_checks<'a>(proof: Proof<'a>, sent: &'a Sent) -> Vec<Check<'a>> {
     let mut checks = vec![server_span(proof, sent)];
     checks.extend(sent.row.child_spans.iter().map(|name| child_span(proof, sent, name)));
     checks.extend(sent.row.log.map(|severity| log(proof, sent, severity)));
@@ -108,13 +110,14 @@ pub(crate) fn row_checks<'a, B: Backend>(proof: Proof<'a, B>, sent: &'a Sent) ->
 }
 
 /// A check of one row that looks at its trace; a wrong answer ends it at once.
-fn on_trace<'a, B: Backend>(
-    proof: Proof<'a, B>,
+fn on_trace<'a>(
+    proof: Proof<'a>,
     sent: &'a Sent,
     what: &str,
     judge: impl Fn(&Span, &[Span]) -> Finding + 'a,
 ) -> Check<'a> {
-    Check::new(sent.named(what), sent.marked.sent, proof.within, async move || {
+    let (since, within) = (sent.marked.sent, proof.within);
+    let check = Check::new(&[Leg::Traces], sent.named(what), since, within, async move || {
         if let Some(wrong) = sent.wrong_answer() {
             return Ok(wrong);
         }
@@ -125,14 +128,15 @@ fn on_trace<'a, B: Backend>(
                 "no span with parent {} in trace {} ({} has {} of its spans)",
                 sent.marked.span_id,
                 sent.marked.trace_id,
-                proof.backend.name(),
+                proof.backend.traces_name(),
                 spans.len()
             )),
         })
-    })
+    });
+    check.measures(Signal::Traces)
 }
 
-fn server_span<'a, B: Backend>(proof: Proof<'a, B>, sent: &'a Sent) -> Check<'a> {
+fn server_span<'a>(proof: Proof<'a>, sent: &'a Sent) -> Check<'a> {
     on_trace(proof, sent, "server span", move |span, _| {
         let has = |key: &str| span.attributes.get(key).cloned().unwrap_or_else(|| "nothing".to_owned());
         let row = sent.row;
@@ -171,7 +175,7 @@ fn is_below(span: &Span, ancestor: &str, spans: &[Span]) -> bool {
     false
 }
 
-fn child_span<'a, B: Backend>(proof: Proof<'a, B>, sent: &'a Sent, name: &'static str) -> Check<'a> {
+fn child_span<'a>(proof: Proof<'a>, sent: &'a Sent, name: &'static str) -> Check<'a> {
     on_trace(proof, sent, &format!("child span `{name}`"), move |server, spans| {
         let Some(child) = spans.iter().find(|span| span.name == name && is_below(span, &server.id, spans)) else {
             return Finding::Missing(format!(
@@ -189,9 +193,9 @@ fn child_span<'a, B: Backend>(proof: Proof<'a, B>, sent: &'a Sent, name: &'stati
     })
 }
 
-fn log<'a, B: Backend>(proof: Proof<'a, B>, sent: &'a Sent, severity: &'static str) -> Check<'a> {
+fn log<'a>(proof: Proof<'a>, sent: &'a Sent, severity: &'static str) -> Check<'a> {
     let name = sent.named(&format!("{severity} log in the same trace"));
-    Check::new(name, sent.marked.sent, proof.within, async move || {
+    let check = Check::new(&[Leg::Logs], name, sent.marked.sent, proof.within, async move || {
         if let Some(wrong) = sent.wrong_answer() {
             return Ok(wrong);
         }
@@ -202,10 +206,11 @@ fn log<'a, B: Backend>(proof: Proof<'a, B>, sent: &'a Sent, severity: &'static s
             .any(|log| log.severity == severity && log.trace_id.as_ref() == Some(trace_id) && log.span_id.is_some());
         let others = logs.iter().map(|log| log.severity.as_str()).collect::<Vec<_>>().join(", ");
         Ok(Finding::when(found, || format!("no {severity} log with trace id {trace_id} (there: [{others}])")))
-    })
+    });
+    check.measures(Signal::Logs)
 }
 
-fn exception<'a, B: Backend>(proof: Proof<'a, B>, sent: &'a Sent) -> Check<'a> {
+fn exception<'a>(proof: Proof<'a>, sent: &'a Sent) -> Check<'a> {
     on_trace(proof, sent, "exception event", move |_, spans| {
         let events = spans.iter().flat_map(|span| &span.events);
         let Some((_, attributes)) = events.into_iter().find(|(name, _)| name == "exception") else {
@@ -219,8 +224,9 @@ fn exception<'a, B: Backend>(proof: Proof<'a, B>, sent: &'a Sent) -> Check<'a> {
 }
 
 /// The body of a crash names the trace and nothing of the inside.
-fn opaque_body<'a, B: Backend>(proof: Proof<'a, B>, sent: &'a Sent) -> Check<'a> {
-    Check::new(sent.named("body has the trace id and no inside"), sent.marked.sent, proof.within, async move || {
+fn opaque_body<'a>(proof: Proof<'a>, sent: &'a Sent) -> Check<'a> {
+    let name = sent.named("body has the trace id and no inside");
+    Check::new(&[], name, sent.marked.sent, proof.within, async move || {
         let body = sent.marked.answer.as_ref().map(|answer| answer.body.as_str()).unwrap_or_default();
         let inside = [".rs:", "panicked", "stack backtrace"].into_iter().find(|word| body.contains(word));
         Ok(match inside {
@@ -231,31 +237,43 @@ fn opaque_body<'a, B: Backend>(proof: Proof<'a, B>, sent: &'a Sent) -> Check<'a>
     })
 }
 
-fn metric_point<'a, B: Backend>(proof: Proof<'a, B>, sent: &'a Sent) -> Check<'a> {
-    Check::new(sent.named("metric point"), sent.marked.sent, proof.within, async move || {
+fn metric_point<'a>(proof: Proof<'a>, sent: &'a Sent) -> Check<'a> {
+    let (since, within) = (sent.marked.sent, proof.within);
+    let check = Check::new(&[Leg::Metrics], sent.named("metric point"), since, within, async move || {
         if let Some(wrong) = sent.wrong_answer() {
             return Ok(wrong);
         }
         let series = series(sent.row);
-        let points = proof.backend.last_points(HTTP_SERVER_REQUEST_DURATION.name, &borrowed(&series)).await?;
-        let count = points.iter().map(|point| point.count).sum::<f64>();
-        let fresh = points.iter().any(|point| point.time_unix_ms >= sent.marked.sent_unix_ms);
-        let before = sent.count_before;
-        Ok(Finding::when(fresh && count > before, || {
-            format!("{} for {series:?} counts {count}, was {before} before", HTTP_SERVER_REQUEST_DURATION.name)
+        let points = proof.backend.last_points(&HTTP_SERVER_REQUEST_DURATION, &borrowed(&series)).await?;
+        let mut now = BTreeMap::<&str, (f64, f64)>::new();
+        for point in &points {
+            let (time, count) = now.entry(&point.series).or_default();
+            (*time, *count) = (time.max(point.time_unix_ms), *count + point.count);
+        }
+        // Series by series: one of a process that has ended must not hide that a new one counts from 0.
+        let before = |series: &str| sent.counts_before.get(series).copied().unwrap_or_default();
+        let counted =
+            now.iter().any(|(series, (time, count))| *time >= sent.marked.sent_unix_ms && *count > before(series));
+        Ok(Finding::when(counted, || {
+            let counts = now.iter().map(|(series, (_, count))| format!("{count}, was {} before", before(series)));
+            let counts = counts.collect::<Vec<_>>().join("; ");
+            format!("{} for {series:?} counts [{counts}]", HTTP_SERVER_REQUEST_DURATION.name)
         }))
-    })
+    });
+    check.measures(Signal::Metrics)
 }
 
 /// An exemplar of the row's series leads to a stored trace: to ours, or (a bucket keeps one exemplar, and load may have
 /// written it last) to another one of the same route.
-fn exemplar<'a, B: Backend>(proof: Proof<'a, B>, sent: &'a Sent) -> Check<'a> {
-    Check::new(sent.named("exemplar leads to its trace"), sent.marked.sent, proof.within, async move || {
+fn exemplar<'a>(proof: Proof<'a>, sent: &'a Sent) -> Check<'a> {
+    const NEEDS: &[Leg] = &[Leg::Metrics, Leg::Traces];
+    let name = sent.named("exemplar leads to its trace");
+    let check = Check::new(NEEDS, name, sent.marked.sent, proof.within, async move || {
         if let Some(wrong) = sent.wrong_answer() {
             return Ok(wrong);
         }
         let series = series(sent.row);
-        let mut ids = proof.backend.exemplars(HTTP_SERVER_REQUEST_DURATION.name, &borrowed(&series)).await?;
+        let mut ids = proof.backend.exemplars(&HTTP_SERVER_REQUEST_DURATION, &borrowed(&series)).await?;
         ids.sort_by_key(|id| *id != sent.marked.trace_id);
         for id in ids.iter().take(5) {
             let spans = proof.backend.trace(id).await?;
@@ -265,13 +283,15 @@ fn exemplar<'a, B: Backend>(proof: Proof<'a, B>, sent: &'a Sent) -> Check<'a> {
             }
         }
         Ok(Finding::Missing(format!("none of {} exemplars of {series:?} has its trace stored", ids.len())))
-    })
+    });
+    check.measures(Signal::Exemplars)
 }
 
 /// Checks over all rows: correlation, search by attribute.
-pub(crate) fn correlation_checks<'a, B: Backend>(proof: Proof<'a, B>, sent: &'a [Sent]) -> Vec<Check<'a>> {
+pub(crate) fn correlation_checks<'a>(proof: Proof<'a>, sent: &'a [Sent]) -> Vec<Check<'a>> {
     let since = sent.last().map_or_else(Instant::now, |sent| sent.marked.sent);
-    let search = Check::new("search: this run's traces by attribute", since, proof.within, async move || {
+    let name = "search: this run's traces by attribute";
+    let search = Check::new(&[Leg::Traces], name, since, proof.within, async move || {
         let ids = proof.backend.traces_with(SERVICE_APP, (attr::VERIFY_ID, proof.run_id)).await?;
         let found = sent.iter().filter(|sent| ids.contains(&sent.marked.trace_id)).count();
         let (all, key, id) = (sent.len(), attr::VERIFY_ID, proof.run_id);
@@ -279,9 +299,11 @@ pub(crate) fn correlation_checks<'a, B: Backend>(proof: Proof<'a, B>, sent: &'a 
     });
     let logged = sent.iter().find(|sent| sent.row.log.is_some());
     let followed = logged.map(|sent| {
-        Check::new("correlation: log -> span -> the trace's logs", since, proof.within, async move || {
+        const NEEDS: &[Leg] = &[Leg::Logs, Leg::Traces];
+        let name = "correlation: log -> span -> the trace's logs";
+        Check::new(NEEDS, name, since, proof.within, async move || {
             let trace_id = &sent.marked.trace_id;
-            let query = super::backends::LogQuery { service: SERVICE_APP, trace_id, ..Default::default() };
+            let query = LogQuery { service: SERVICE_APP, trace_id, ..Default::default() };
             let logs = proof.backend.logs(query).await?;
             let Some(log) = logs.first() else {
                 return Ok(Finding::Missing(format!("a search of logs by trace id {trace_id} finds none")));
@@ -298,15 +320,15 @@ pub(crate) fn correlation_checks<'a, B: Backend>(proof: Proof<'a, B>, sent: &'a 
 }
 
 /// One check a group of metrics that the service promises: each exists with its unit and kind.
-pub(crate) fn metric_checks<B: Backend>(proof: Proof<'_, B>) -> Vec<Check<'_>> {
+pub(crate) fn metric_checks(proof: Proof<'_>) -> Vec<Check<'_>> {
     let mut groups = BTreeMap::<&str, Vec<&Metric>>::new();
     for metric in METRICS.iter().filter(|metric| metric.emitted_by.contains(&Emitter::App)) {
         groups.entry(metric.name.split('.').next().unwrap_or_default()).or_default().push(metric);
     }
     let check = |(group, metrics): (&str, Vec<&'static Metric>)| {
         let name = format!("metrics of the service: {group} ({} of them, unit and kind)", metrics.len());
-        Check::new(name, Instant::now(), proof.within, async move || {
-            let known = proof.backend.metrics().await?;
+        Check::new(&[Leg::Metrics], name, Instant::now(), proof.within, async move || {
+            let known = proof.backend.metrics(SERVICE_APP).await?;
             let wrong = metrics.iter().filter_map(|metric| wrong_metric(metric, &known)).collect::<Vec<_>>();
             Ok(Finding::when(wrong.is_empty(), || wrong.join("; ")))
         })
@@ -315,18 +337,12 @@ pub(crate) fn metric_checks<B: Backend>(proof: Proof<'_, B>) -> Vec<Check<'_>> {
 }
 
 fn wrong_metric(metric: &Metric, known: &[MetricInfo]) -> Option<String> {
-    let of_service = |info: &&MetricInfo| info.name == metric.name && info.services.iter().any(|s| s == SERVICE_APP);
-    let Some(info) = known.iter().find(of_service) else {
+    let Some(info) = known.iter().find(|info| info.name == metric.name) else {
         return Some(format!("{} from {SERVICE_APP} is missing", metric.name));
     };
-    let kind = match metric.kind {
-        Kind::Counter => info.kind == "sum" && info.monotonic,
-        Kind::UpDownCounter => info.kind == "sum" && !info.monotonic,
-        Kind::Gauge => info.kind == "gauge",
-        Kind::Histogram => info.kind.ends_with("histogram"),
-    };
-    if !kind {
-        return Some(format!("{} is a {} (monotonic: {})", metric.name, info.kind, info.monotonic));
+    if !info.kinds.is_empty() && !info.kinds.contains(&metric.kind) {
+        return Some(format!("{} is a {:?}, not a {:?}", metric.name, info.kinds, metric.kind));
     }
-    (info.unit != metric.unit).then(|| format!("{} has unit `{}`, not `{}`", metric.name, info.unit, metric.unit))
+    let unit = info.unit.as_ref().filter(|unit| *unit != metric.unit)?;
+    Some(format!("{} has unit `{unit}`, not `{}`", metric.name, metric.unit))
 }

@@ -3,22 +3,30 @@
 //!
 //! | part | does |
 //! |---|---|
+//! | `plan` | which backends the stack has, and which of them answer |
 //! | `marked` | sends requests that can be told from all others |
-//! | `contract`, `traffic` | the checks: what is promised, looked for with a deadline |
+//! | `contract`, `traffic` | the checks that every stack must pass: what is promised, looked for with a deadline |
+//! | `stack_checks`, `aws_checks`, `grafana_checks`, `profile_checks` | what only one stack or program has |
 //! | `spike` | finds the spike in rates |
 //! | `backends` | asks a backend; one file a kind |
-//! | `report` | text, JSON, `JUnit` |
+//! | `report` | text, JSON, `JUnit`, and how soon each signal was visible |
 //!
 //! Of ours it imports `telemetry::names`, `facts`, `env` and `cli` only: what it finds must have come over the wire.
 
+mod aws_checks;
 mod backends;
 mod check;
 mod contract;
+mod grafana_checks;
 mod marked;
+mod plan;
+mod profile_checks;
 mod report;
 mod spike;
+mod stack_checks;
 mod traffic;
 
+use std::collections::BTreeMap;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
@@ -30,60 +38,65 @@ use crate::cli::{Format, Stack, VerifyArgs};
 use crate::env::{self, InvalidSetting};
 use crate::facts;
 
-use self::backends::Backend;
-use self::backends::console::Console;
-use self::check::{Check, Outcome};
+use self::backends::Leg;
+use self::check::{Check, Outcome, Verdict};
 use self::contract::Proof;
 use self::marked::Sender;
+use self::plan::Plan;
 use self::report::Summary;
 
 /// How long a check waits for its signal, such as `15s`. With the SDK's own metric interval of a minute give it more.
 pub const TIMEOUT_VARIABLE: &str = "SIGNALBOX_VERIFY_TIMEOUT";
 /// `0`: no spike has been yet, so the checks of the spike are skipped. `up --verify` sets it for its first run.
 pub const SPIKE_VARIABLE: &str = "SIGNALBOX_VERIFY_SPIKE";
-/// Default of [`TIMEOUT_VARIABLE`].
+/// The service's metric interval in milliseconds, where this process runs in the same environment.
+const INTERVAL_VARIABLE: &str = "OTEL_METRIC_EXPORT_INTERVAL";
+/// Default of [`TIMEOUT_VARIABLE`] for the console.
 const TIMEOUT: Duration = Duration::from_secs(15);
+/// The same for real backends, which scrape and flush on their own time; two metric intervals come on top.
+const REAL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Runs the checks and prints their outcomes; the last line is the summary.
 ///
 /// # Errors
 /// When a setting is wrong. A failed check is no error but exit code 1.
 pub async fn run(args: VerifyArgs) -> anyhow::Result<ExitCode> {
-    if args.stack != Stack::Console {
-        let name = format!("{:?}", args.stack).to_lowercase();
-        return Err(InvalidSetting::new("--stack", name, "console (the only stack that works today)").into());
-    }
-    let parse = |text: &str| humantime::parse_duration(text).ok();
-    let within = env::parsed(TIMEOUT_VARIABLE, "a duration such as 15s", parse)?.unwrap_or(TIMEOUT);
+    let within = within(args.stack)?;
     let after_spike = env::parsed(SPIKE_VARIABLE, "true or false", env::parse_bool)?.unwrap_or(true);
-    let app = address("--app or APP_URL", args.app.clone().unwrap_or_else(|| facts::setting("APP_URL")))?;
-    let console = address("CONSOLE_URL", facts::setting("CONSOLE_URL"))?;
+    let app = plan::address("--app or APP_URL", args.app.clone().unwrap_or_else(|| facts::setting("APP_URL")))?;
     let run_id = format!("{:016x}", rand::random::<u64>());
-    let backend = Console::new(&console, env::text("SIGNALBOX_TOKEN")).context("cannot make an HTTP client")?;
     let sender = Sender::new(&app, &run_id).context("cannot make an HTTP client")?;
+    let plan = plan::plan(&args).await?;
+    let proof = Proof { backend: &plan.backends, run_id: &run_id, within };
     if args.format == Format::Text {
-        println!("verify: run {run_id}, service {app}, {} {console}", backend.name());
+        println!("verify: run {run_id}, service {app}, {}", plan.asked.join(", "));
     }
-    let proof = Proof { backend: &backend, run_id: &run_id, within };
-    let outcomes = prove(proof, &sender, after_spike, args.format).await;
-    Ok(print(&outcomes, &args))
+    let outcomes = prove(proof, &plan, &sender, after_spike, &args).await?;
+    Ok(print(&outcomes, &plan, &args))
 }
 
-/// An `http://` or `https://` address of the setting.
-fn address(setting: &str, url: String) -> Result<String, InvalidSetting> {
-    match reqwest::Url::parse(&url) {
-        Ok(parsed) if matches!(parsed.scheme(), "http" | "https") && parsed.has_host() => Ok(url),
-        _ => Err(InvalidSetting::new(setting, url, "an http:// or https:// address")),
-    }
+fn within(stack: Stack) -> Result<Duration, InvalidSetting> {
+    let parse = |text: &str| humantime::parse_duration(text).ok();
+    let given = env::parsed(TIMEOUT_VARIABLE, "a duration such as 15s", parse)?;
+    let interval = env::parsed(INTERVAL_VARIABLE, "milliseconds", |text| text.parse().ok())?;
+    Ok(given.unwrap_or_else(|| match stack {
+        Stack::Console => TIMEOUT,
+        _ => REAL_TIMEOUT + Duration::from_millis(interval.unwrap_or_default()) * 2,
+    }))
 }
 
 async fn ended((number, check): (usize, Check<'_>)) -> Outcome {
-    let Check { name, verdict } = check;
-    Outcome { number, name, verdict: verdict.await }
+    Outcome { number, name: check.name, signal: check.signal, verdict: check.verdict.await }
 }
 
 /// Sends everything, then looks for everything at once, so that the time of each check is its own.
-async fn prove<B: Backend>(proof: Proof<'_, B>, sender: &Sender, after_spike: bool, format: Format) -> Vec<Outcome> {
+async fn prove(
+    proof: Proof<'_>,
+    plan: &Plan,
+    sender: &Sender,
+    after_spike: bool,
+    args: &VerifyArgs,
+) -> anyhow::Result<Vec<Outcome>> {
     let sent = contract::send_rows(proof.backend, sender).await;
     let life = traffic::live_task(sender).await;
     let mut checks = Vec::<Check<'_>>::new();
@@ -94,27 +107,58 @@ async fn prove<B: Backend>(proof: Proof<'_, B>, sender: &Sender, after_spike: bo
     checks.extend(traffic::task_checks(proof, &life));
     checks.extend(contract::metric_checks(proof));
     checks.extend(traffic::load_checks(proof, after_spike));
-    let mut running = FuturesUnordered::new();
-    for numbered in checks.into_iter().enumerate() {
-        running.push(ended(numbered));
+    if args.stack != Stack::Console {
+        checks.extend(stack_checks::checks(proof, plan, args.stack, &life));
+        checks.extend(profile_checks::checks(proof, plan, args.stack)?);
     }
-    let mut outcomes = Vec::new();
+    if args.stack == Stack::Aws {
+        checks.extend(aws_checks::checks(proof, plan, &sent));
+    }
+    if let Some(grafana) = &plan.grafana {
+        checks.extend(grafana_checks::checks(proof, grafana, args.stack).await);
+    }
+    let mut outcomes = settled(plan, &mut checks);
+    for outcome in outcomes.iter().filter(|_| args.format == Format::Text) {
+        println!("{}", report::line(outcome));
+    }
+    let numbered = (outcomes.len()..).zip(checks);
+    let mut running = numbered.map(ended).collect::<FuturesUnordered<_>>();
     while let Some(outcome) = running.next().await {
-        if format == Format::Text {
+        if args.format == Format::Text {
             println!("{}", report::line(&outcome));
         }
         outcomes.push(outcome);
     }
     outcomes.sort_by_key(|outcome| outcome.number);
-    outcomes
+    Ok(outcomes)
+}
+
+/// What is known before anything is looked for; takes out the checks that lack a leg, one skipped outcome a leg.
+fn settled(plan: &Plan, checks: &mut Vec<Check<'_>>) -> Vec<Outcome> {
+    let mut not_made = BTreeMap::<Leg, usize>::new();
+    checks.retain(|check| {
+        let lacking = check.needs.iter().find(|leg| !plan.backends.has(**leg));
+        lacking.into_iter().for_each(|leg| *not_made.entry(*leg).or_default() += 1);
+        lacking.is_none()
+    });
+    let not_made = not_made.into_iter().map(|(leg, count)| {
+        (leg.name().to_owned(), Verdict::Skipped(format!("{count} checks not made: nobody has {}", leg.name())))
+    });
+    let all = plan.settled.iter().cloned().chain(not_made).enumerate();
+    all.map(|(number, (name, verdict))| Outcome { number, name, signal: None, verdict }).collect()
 }
 
 /// Prints what is not printed yet; the summary comes last, on stderr where stdout is a document.
-fn print(outcomes: &[Outcome], args: &VerifyArgs) -> ExitCode {
+fn print(outcomes: &[Outcome], plan: &Plan, args: &VerifyArgs) -> ExitCode {
     let summary = Summary::of(outcomes);
     match args.format {
-        Format::Text => println!("{summary}"),
-        Format::Json => println!("{}", report::json(outcomes)),
+        Format::Text => {
+            for delay in report::delays(outcomes) {
+                println!("{delay}");
+            }
+            println!("{summary}");
+        }
+        Format::Json => println!("{}", report::json(outcomes, &plan.asked)),
         Format::Junit => println!("{}", report::junit(outcomes)),
     }
     if args.format != Format::Text {

@@ -9,14 +9,12 @@ use crate::telemetry::names::{
     ACTIVE_SIMULATED_USERS, EVENT_LOAD_PHASE, REQUEST_COUNT, SERVICE_APP, SERVICE_LOAD, attr,
 };
 
-use super::backends::{Backend, BackendError, Function, LogQuery};
+use super::backends::{BackendError, Backends, Function, LOOK_BACK_S, Leg, Log, LogQuery};
 use super::check::{Check, Finding};
 use super::contract::Proof;
 use super::marked::{Marked, Sender};
 use super::spike::{self, LEAST_RATIO};
 
-/// How far back the load's traffic is looked for, in seconds.
-const LOOK_BACK_S: u32 = 900;
 /// An address that no log may show.
 const SECRET_ADDRESS: &str = "verify.probe@example.com";
 
@@ -25,6 +23,13 @@ pub(crate) struct TaskLife {
     refused: Marked,
     /// Method, status that is promised, and what was sent.
     steps: Vec<(&'static str, u16, Marked)>,
+}
+
+impl TaskLife {
+    /// Trace id of the request that created the task.
+    pub(crate) fn created_in(&self) -> &str {
+        &self.steps[0].2.trace_id
+    }
 }
 
 /// Lives one task's life.
@@ -56,9 +61,10 @@ fn wrong_status(method: &str, marked: &Marked, promised: u16) -> Option<String> 
 }
 
 /// Checks of the task's life.
-pub(crate) fn task_checks<'a, B: Backend>(proof: Proof<'a, B>, life: &'a TaskLife) -> Vec<Check<'a>> {
+pub(crate) fn task_checks<'a>(proof: Proof<'a>, life: &'a TaskLife) -> Vec<Check<'a>> {
     let first = &life.steps[0].2;
     let lived = Check::new(
+        &[Leg::Traces],
         "tasks: created, read, changed, deleted, each with its query's span",
         first.sent,
         proof.within,
@@ -80,6 +86,7 @@ pub(crate) fn task_checks<'a, B: Backend>(proof: Proof<'a, B>, life: &'a TaskLif
         },
     );
     let refused = Check::new(
+        &[],
         "tasks: an empty title is 422 and names the field",
         life.refused.sent,
         proof.within,
@@ -99,12 +106,16 @@ pub(crate) fn task_checks<'a, B: Backend>(proof: Proof<'a, B>, life: &'a TaskLif
 }
 
 /// No log body and nothing in the traces of the task's life holds an e-mail address.
-fn redaction<'a, B: Backend>(proof: Proof<'a, B>, life: &'a TaskLife) -> Check<'a> {
-    Check::new("redaction: no e-mail address left the service", life.steps[0].2.sent, proof.within, async move || {
-        let logs = proof.backend.logs(LogQuery { service: SERVICE_APP, ..Default::default() }).await?;
+fn redaction<'a>(proof: Proof<'a>, life: &'a TaskLife) -> Check<'a> {
+    const NEEDS: &[Leg] = &[Leg::Logs, Leg::Traces];
+    let name = "redaction: no e-mail address left the service";
+    Check::new(NEEDS, name, life.steps[0].2.sent, proof.within, async move || {
+        // The record of the request that brought an address must be among what is searched.
+        let mut logs = proof.backend.logs_of_trace(&life.steps[0].2.trace_id).await?;
         if logs.is_empty() {
-            return Ok(Finding::Missing("no logs of the service at all".to_owned()));
+            return Ok(Finding::Missing(format!("no log of trace {}", life.steps[0].2.trace_id)));
         }
+        logs.extend(proof.backend.logs(LogQuery { service: SERVICE_APP, ..Default::default() }).await?);
         let texts = logs.iter().flat_map(|log| std::iter::once(&log.body).chain(log.attributes.values()));
         if let Some(text) = texts.into_iter().find(|text| has_address(text)) {
             return Ok(Finding::Never(format!("a log shows an address: {text}")));
@@ -134,52 +145,54 @@ fn has_address(text: &str) -> bool {
 }
 
 /// `Pointless` when no load tester has sent anything: `verify` may run against a service that nobody loads.
-async fn without_load<B: Backend>(backend: &B) -> Result<Option<Finding>, BackendError> {
+async fn without_load(backend: &Backends) -> Result<Option<Finding>, BackendError> {
     let has_load = backend.services().await?.iter().any(|service| service == SERVICE_LOAD);
     Ok((!has_load).then(|| Finding::Pointless(format!("no {SERVICE_LOAD} has sent anything"))))
 }
 
-async fn phases<B: Backend>(backend: &B) -> Result<Vec<(f64, String)>, BackendError> {
+async fn phases(backend: &Backends) -> Result<Vec<(f64, String)>, BackendError> {
     let query = LogQuery { service: SERVICE_LOAD, event: EVENT_LOAD_PHASE, ..Default::default() };
-    let name = |attributes: &std::collections::BTreeMap<String, String>| attributes.get(attr::LOAD_PHASE_NAME).cloned();
     let logs = backend.logs(query).await?;
-    let mut phases = logs.iter().filter_map(|log| Some((log.time_unix_ms, name(&log.attributes)?))).collect::<Vec<_>>();
+    let phase = |log: &Log| Some((log.time_unix_ms, log.attribute(attr::LOAD_PHASE_NAME)?.clone()));
+    let mut phases = logs.iter().filter_map(phase).collect::<Vec<_>>();
     phases.sort_by(|a, b| a.0.total_cmp(&b.0));
     Ok(phases)
 }
 
 /// Checks of the load tester's traffic. `after_spike`: whether a spike must have been; before it, what only a spike can
 /// show is skipped.
-pub(crate) fn load_checks<B: Backend>(proof: Proof<'_, B>, after_spike: bool) -> Vec<Check<'_>> {
+pub(crate) fn load_checks(proof: Proof<'_>, after_spike: bool) -> Vec<Check<'_>> {
     vec![idle_users(proof), moving_users(proof, after_spike), phase_events(proof), spike_check(proof, after_spike)]
 }
 
-fn idle_users<B: Backend>(proof: Proof<'_, B>) -> Check<'_> {
+fn idle_users(proof: Proof<'_>) -> Check<'_> {
     let users = ACTIVE_SIMULATED_USERS.name;
-    Check::new(format!("{users} of the service"), Instant::now(), proof.within, async move || {
-        let values = proof.backend.range(users, SERVICE_APP, Function::Last, LOOK_BACK_S).await?;
+    let name = format!("{users} of the service");
+    Check::new(&[Leg::Metrics], name, Instant::now(), proof.within, async move || {
+        let values = proof.backend.range(&ACTIVE_SIMULATED_USERS, SERVICE_APP, Function::Last, LOOK_BACK_S).await?;
         Ok(Finding::when(!values.is_empty(), || format!("{SERVICE_APP} has sent no {users}")))
     })
 }
 
-fn moving_users<B: Backend>(proof: Proof<'_, B>, after_spike: bool) -> Check<'_> {
-    let users = ACTIVE_SIMULATED_USERS.name;
-    Check::new(format!("{users} of the load tester moves"), Instant::now(), proof.within, async move || {
+fn moving_users(proof: Proof<'_>, after_spike: bool) -> Check<'_> {
+    let name = format!("{} of the load tester moves", ACTIVE_SIMULATED_USERS.name);
+    Check::new(&[Leg::Metrics], name, Instant::now(), proof.within, async move || {
         if !after_spike {
             return Ok(Finding::Pointless("the spike is still to come".to_owned()));
         }
         if let Some(pointless) = without_load(proof.backend).await? {
             return Ok(pointless);
         }
-        let values = proof.backend.range(users, SERVICE_LOAD, Function::Last, LOOK_BACK_S).await?;
+        let values = proof.backend.range(&ACTIVE_SIMULATED_USERS, SERVICE_LOAD, Function::Last, LOOK_BACK_S).await?;
         let least = values.iter().map(|(_, value)| *value).fold(f64::INFINITY, f64::min);
         let most = values.iter().map(|(_, value)| *value).fold(f64::NEG_INFINITY, f64::max);
         Ok(Finding::when(most > least, || format!("{} values, from {least} to {most}", values.len())))
     })
 }
 
-fn phase_events<B: Backend>(proof: Proof<'_, B>) -> Check<'_> {
-    Check::new(format!("{EVENT_LOAD_PHASE} events of the load tester"), Instant::now(), proof.within, async move || {
+fn phase_events(proof: Proof<'_>) -> Check<'_> {
+    let name = format!("{EVENT_LOAD_PHASE} events of the load tester");
+    Check::new(&[Leg::Logs], name, Instant::now(), proof.within, async move || {
         if let Some(pointless) = without_load(proof.backend).await? {
             return Ok(pointless);
         }
@@ -190,16 +203,16 @@ fn phase_events<B: Backend>(proof: Proof<'_, B>) -> Check<'_> {
     })
 }
 
-fn spike_check<B: Backend>(proof: Proof<'_, B>, after_spike: bool) -> Check<'_> {
+fn spike_check(proof: Proof<'_>, after_spike: bool) -> Check<'_> {
     let name = format!("spike: peak rate at least {LEAST_RATIO} times the base");
-    Check::new(name, Instant::now(), proof.within, async move || {
+    Check::new(&[Leg::Metrics, Leg::Logs], name, Instant::now(), proof.within, async move || {
         if !after_spike {
             return Ok(Finding::Pointless("the spike is still to come".to_owned()));
         }
         if let Some(pointless) = without_load(proof.backend).await? {
             return Ok(pointless);
         }
-        let rates = proof.backend.range(REQUEST_COUNT.name, SERVICE_APP, Function::Rate, LOOK_BACK_S).await?;
+        let rates = proof.backend.range(&REQUEST_COUNT, SERVICE_APP, Function::Rate, LOOK_BACK_S).await?;
         let Some(spike) = spike::find(&rates, &phases(proof.backend).await?) else {
             return Ok(Finding::Missing(format!("{} rates of {} say nothing yet", rates.len(), REQUEST_COUNT.name)));
         };

@@ -14,24 +14,50 @@ use crate::app::extract::Params;
 
 const DEFAULT_MS: i64 = 200;
 const MAX_MS: i64 = 10_000;
+const MAX_CPU_MS: i64 = 5_000;
+/// Longest without letting other requests have the thread.
+const TURN: Duration = Duration::from_millis(2);
 
-/// Works (waits) for `ms` milliseconds.
+/// Works for `ms` milliseconds (waits), then keeps a core busy for `cpu_ms`: something for a profile to show.
 #[utoipa::path(get, path = "/work",
-    params(("ms" = Option<i64>, Query, description = "0 to 10000 milliseconds; 200 when absent")),
+    params(("ms" = Option<i64>, Query, description = "0 to 10000 milliseconds; 200 when absent"),
+        ("cpu_ms" = Option<i64>, Query, description = "0 to 5000 milliseconds of computing after that; 0 when absent")),
     responses(
         (status = 200, description = "done", body = Object),
-        (status = 400, description = "ms is outside its range", body = ErrorBody),
+        (status = 400, description = "ms or cpu_ms is outside its range", body = ErrorBody),
         (status = 503, description = "too many requests in progress", body = ErrorBody),
         (status = 504, description = "longer than the request timeout", body = ErrorBody),
     ))]
 pub(crate) async fn work(State(state): State<AppState>, params: Params) -> Result<Json<Value>, ApiError> {
     let ms = params.number("ms", 0..=MAX_MS, DEFAULT_MS).map_err(ApiError::BadRequest)?;
+    let cpu_ms = params.number("cpu_ms", 0..=MAX_CPU_MS, 0).map_err(ApiError::BadRequest)?;
     let start = Instant::now();
     async {
         tokio::time::sleep(Duration::from_millis(ms.unsigned_abs())).await;
+        compute(Duration::from_millis(cpu_ms.unsigned_abs())).await;
         state.work_duration.record_in(&tracing::Span::current().context(), start.elapsed().as_secs_f64(), &[]);
     }
-    .instrument(tracing::info_span!("simulate work", "work.ms" = ms))
+    .instrument(tracing::info_span!("simulate work", "work.ms" = ms, "work.cpu_ms" = cpu_ms))
     .await;
-    Ok(Json(json!({ "worked_ms": ms })))
+    Ok(Json(json!({ "worked_ms": ms + cpu_ms })))
+}
+
+async fn compute(length: Duration) {
+    let start = Instant::now();
+    let mut number = 0;
+    while start.elapsed() < length {
+        let turn = Instant::now();
+        while turn.elapsed() < TURN {
+            number = stir(number);
+        }
+        tokio::task::yield_now().await;
+    }
+    std::hint::black_box(number);
+}
+
+/// A few microseconds of arithmetic, under a name of its own in the flame graph.
+#[inline(never)]
+fn stir(number: u64) -> u64 {
+    (0..1_000)
+        .fold(number, |number, i| std::hint::black_box(number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(i)))
 }

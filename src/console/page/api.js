@@ -5,15 +5,19 @@ export class ApiError extends Error {
   constructor(status, message) { super(message); this.status = status; }
 }
 
-async function ask(path, params) {
+function address(path, params) {
   const query = new URLSearchParams();
   for (const [key, value] of Object.entries(params ?? {})) {
     if (value !== undefined && value !== null && value !== "") query.append(key, value);
   }
   const text = query.toString();
+  return `/api/v1/${path}${text ? `?${text}` : ""}`;
+}
+
+async function ask(path, params) {
   let answer;
   try {
-    answer = await fetch(`/api/v1/${path}${text ? `?${text}` : ""}`, { headers: { accept: "application/json" } });
+    answer = await fetch(address(path, params), { headers: { accept: "application/json" } });
   } catch {
     throw new ApiError(0, "The console does not answer.");
   }
@@ -32,6 +36,11 @@ export const metrics = () => ask("metrics").then((a) => a.metrics);
 export const series = (name) => ask("metrics/series", { name }).then((a) => a.series);
 export const range = (query) => ask("metrics/range", query);
 export const exemplars = (query) => ask("metrics/exemplars", query).then((a) => a.exemplars);
+
+export const profiles = () => ask("profiles").then((a) => a.profiles);
+export const flame = (query) => ask("profiles/flamegraph", { ...query, max_nodes: 1 });
+/** Where the drawing of a flame graph is. */
+export const drawing = (query) => address("profiles/flamegraph.svg", query);
 
 /**
  * The live stream. Calls `on.log`, `on.trace`, `on.status` with parsed events, `on.open` at each (re)connection and `on.gone` when it

@@ -5,11 +5,12 @@ import { ago, bytes, count, el, serviceColour, short } from "./dom.js";
 import * as explorer from "./explorer.js";
 import * as lists from "./lists.js";
 import * as overview from "./overview.js";
+import * as profiles from "./profiles.js";
 import { change, onChange, start, state } from "./state.js";
 import * as trace from "./trace.js";
 
 const at = (id) => document.getElementById(id);
-const NAMES = { spans: "Spans", logs: "Log records", points: "Metric points" };
+const NAMES = { spans: "Spans", logs: "Log records", points: "Metric points", profiles: "Profiles" };
 let paused = false;
 let connected = false;
 let reached = false;
@@ -71,7 +72,7 @@ async function beat(force = false) {
   busy = true;
   try {
     const minutes = Number(state.window);
-    const [services, metrics] = await Promise.all([api.services(), overview.refresh(minutes), lists.refreshTraces(paused)]);
+    const [services, metrics] = await Promise.all([api.services(), overview.refresh(minutes), lists.refreshTraces(paused), profiles.refresh()]);
     drawServices(services);
     explorer.learn(metrics);
     await explorer.refresh(minutes);
@@ -104,6 +105,7 @@ async function begin() {
   overview.mount(at("charts"), { openTrace: (id, span) => change({ trace: id, span: span ?? "" }), explore: explorer.choose });
   explorer.mount(at("explorer"));
   lists.mount({ logs: at("logs"), traces: at("traces"), logsForm: at("log-filters"), tracesForm: at("trace-filters"), routes: at("routes") });
+  profiles.mount({ form: at("profile-filters"), host: at("profile") });
   trace.mount(at("panel"));
   at("window").addEventListener("click", (event) => event.target.dataset.minutes && change({ window: event.target.dataset.minutes }, true));
   at("live").addEventListener("click", () => { paused = !paused; drawLive(); if (!paused) { lists.flush(true); beat(true); } });
@@ -111,6 +113,7 @@ async function begin() {
     for (const button of at("window").children) button.setAttribute("aria-pressed", String(button.dataset.minutes === now.window));
     lists.show(before);
     trace.show(before);
+    profiles.show(before);
     lists.mark();
     if (now.metric !== before.metric) explorer.drawList();
     if (["window", "metric", "fn", "by"].some((key) => now[key] !== before[key])) beat(true);

@@ -1,11 +1,12 @@
 // What the page shows, kept in the URL's hash so that a link and the Back button restore it. Forms understood:
 //   #trace=ID&span=ID            the trace panel
 //   #logs?trace=ID&severity=WARN  a filtered log list       #traces?service=X   a filtered trace list
+//   #profiles?service=X&route=Y   a flame graph
 //   #trace=ID&logs.text=x&traces.status=error&window=15&metric=NAME&fn=p95&by=KEY     any mix of these
 // Used by page.js and the views; no drawing here.
 
-const LISTS = { logs: ["severity", "service", "text", "trace"], traces: ["status", "service", "route", "min_ms"] };
-const empty = () => ({ trace: "", span: "", window: "5", metric: "", fn: "", by: "", logs: {}, traces: {} });
+const LISTS = { logs: ["severity", "service", "text", "trace"], traces: ["status", "service", "route", "min_ms"], profiles: ["service", "route"] };
+const empty = () => ({ trace: "", span: "", window: "5", metric: "", fn: "", by: "", logs: {}, traces: {}, profiles: {} });
 
 export const state = empty();
 const listeners = [];

@@ -3,6 +3,7 @@
 import * as api from "./api.js";
 import { clock, count, duration, el, note, oneTabStop, plain, serviceColour, serviceTag, walkRows } from "./dom.js";
 import { level, words } from "./lists.js";
+import * as profiles from "./profiles.js";
 import { change, logsLink, state, traceLink } from "./state.js";
 
 const MOST_ROWS = 200;
@@ -150,7 +151,7 @@ function spanDetail(span) {
     el("header", {}, el("h3", {}, span.name), el("p", { class: "facts" }, serviceTag(span.service), el("span", {}, span.kind.toLowerCase()),
       el("span", {}, el("b", {}, duration(span.duration_ms))), el("span", {}, `starts at +${duration(span.offset_ms)}`),
       el("span", { class: span.status.code === "ERROR" ? "bad" : "" }, status), el("code", {}, span.span_id))),
-    span.events.length > 0 && el("section", {}, el("h3", {}, "Events"), ...span.events.map((one) => event(one, span))),
+    profiles.ofSpan(span), span.events.length > 0 && el("section", {}, el("h3", {}, "Events"), ...span.events.map((one) => event(one, span))),
     logList(held.logs.filter((r) => r.span_id === span.span_id), "Logs of this span", "span-logs"),
     table("Attributes", span.attributes), span.links.length > 0 && links(span.links),
     el("details", {}, el("summary", {}, `Resource and scope (${span.scope || "no scope"})`), table("", span.resource)));

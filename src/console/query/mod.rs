@@ -11,6 +11,7 @@ pub(crate) mod traces;
 use serde_json::{Value as Json, json};
 
 use super::model::{Attributes, Origin, ms};
+use super::profiles::Profiles;
 use super::store::{Counts, Limit, Store};
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering::Relaxed;
@@ -41,16 +42,17 @@ fn signal(stored: usize, counts: Counts, limit: Limit) -> Json {
 }
 
 /// The books; `started` in unix nanoseconds.
-pub(crate) fn status(store: &Store, started: u64) -> Json {
+pub(crate) fn status(store: &Store, profiles: &Profiles, started: u64) -> Json {
     json!({
         "version": env!("CARGO_PKG_VERSION"),
         "started_unix_ms": ms(started),
         "retention": super::RETENTION,
-        "memory_bound_bytes": store.memory_bound(),
+        "memory_bound_bytes": store.memory_bound() + 2 * profiles.limit().bytes,
         "signals": {
             "spans": signal(store.spans.len(), store.spans.counts(), store.spans.limit()),
             "logs": signal(store.logs.len(), store.logs.counts(), store.logs.limit()),
             "points": signal(store.metrics.len(), store.metrics.counts(), store.metrics.limit()),
+            "profiles": signal(profiles.len(), profiles.counts(), profiles.limit()),
         },
     })
 }

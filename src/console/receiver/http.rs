@@ -76,7 +76,8 @@ impl Encoding {
     }
 }
 
-struct Refusal(StatusCode, String);
+/// Why a request is not taken.
+pub(crate) struct Refusal(pub(crate) StatusCode, pub(crate) String);
 
 fn too_large() -> Refusal {
     Refusal(StatusCode::PAYLOAD_TOO_LARGE, format!("a message may have {MAX_MESSAGE} bytes, compressed or not"))
@@ -95,7 +96,11 @@ fn gzipped(headers: &HeaderMap) -> Result<bool, Refusal> {
     }
 }
 
-async fn body(request: Request) -> Result<Bytes, Refusal> {
+/// The body, unpacked, within the limits of size and time.
+///
+/// # Errors
+/// When it is too large, too slow or badly packed.
+pub(crate) async fn body(request: Request) -> Result<Bytes, Refusal> {
     let gzip = gzipped(request.headers())?;
     let length = request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
     if length.is_some_and(|length| length > MAX_MESSAGE) {

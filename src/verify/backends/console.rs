@@ -1,62 +1,31 @@
-//! The embedded console as a backend of `verify`: its query API over HTTP. Called by the checks through `Backend`.
+//! The embedded console as a backend of `verify`: its query API over HTTP. Called through `Backends`.
 //! It knows the console by HTTP alone and imports nothing of it.
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Attributes, Backend, BackendError, Function, LastPoint, Log, LogQuery, MetricInfo, Sample, Span};
+use crate::telemetry::names::Kind;
 
-/// Longest wait for one answer; a check asks again until its own deadline.
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+use super::http::Http;
+use super::{Attributes, BackendError, Function, LastPoint, Log, LogQuery, MetricInfo, Sample, Span};
 
 /// The console at an address.
 #[derive(Debug, Clone)]
 pub(crate) struct Console {
-    base: String,
-    token: Option<String>,
-    client: reqwest::Client,
+    http: Http,
 }
 
 impl Console {
-    /// The console whose page is at `base`; `token` is sent as bearer.
-    pub(crate) fn new(base: &str, token: Option<String>) -> Result<Self, reqwest::Error> {
-        // Addresses are this machine's own: a proxy of the environment must not see them.
-        let client = reqwest::Client::builder().timeout(ANSWER_WITHIN).no_proxy().build()?;
-        Ok(Self { base: base.trim_end_matches('/').to_owned(), token, client })
+    /// The console whose page is at an address.
+    pub(crate) fn new(http: Http) -> Self {
+        Self { http }
     }
 
-    async fn get<T: DeserializeOwned>(&self, path: &str, query: &[(&str, &str)]) -> Result<T, BackendError> {
-        self.get_or(path, query, None).await
-    }
-
-    /// Like `get`; a 404 is `absent` where one is given.
-    async fn get_or<T: DeserializeOwned>(
-        &self,
-        path: &str,
-        query: &[(&str, &str)],
-        absent: Option<T>,
-    ) -> Result<T, BackendError> {
-        let url = format!("{}{path}", self.base);
-        let set: Vec<_> = query.iter().filter(|(_, value)| !value.is_empty()).collect();
-        let mut request = self.client.get(&url).query(&set);
-        if let Some(token) = &self.token {
-            request = request.bearer_auth(token);
-        }
-        let failed = |source| BackendError::Send { url: url.clone(), source };
-        let response = request.send().await.map_err(failed)?;
-        let status = response.status();
-        if let (404, Some(absent)) = (status.as_u16(), absent) {
-            return Ok(absent);
-        }
-        let body = response.text().await.map_err(failed)?;
-        if !status.is_success() {
-            return Err(BackendError::Status { url, status: status.as_u16(), body });
-        }
-        serde_json::from_str(&body).map_err(|source| BackendError::Shape { url, source })
+    /// Whether it answers queries.
+    pub(crate) async fn ready(&self) -> Result<(), BackendError> {
+        self.services().await.map(drop)
     }
 
     /// The metric's name and its attributes as query parameters.
@@ -191,6 +160,10 @@ struct SeriesAnswer {
 
 #[derive(Deserialize)]
 struct OneSeries {
+    #[serde(default)]
+    service: String,
+    #[serde(default)]
+    attributes: Value,
     last: Option<LastAnswer>,
 }
 
@@ -220,30 +193,33 @@ struct ServiceAnswer {
     name: String,
 }
 
-impl Backend for Console {
-    fn name(&self) -> &'static str {
-        "console"
-    }
-
-    async fn trace(&self, trace_id: &str) -> Result<Vec<Span>, BackendError> {
+impl Console {
+    pub(crate) async fn trace(&self, trace_id: &str) -> Result<Vec<Span>, BackendError> {
         let path = format!("/api/v1/traces/{trace_id}");
-        let answer = self.get_or(&path, &[], Some(TraceAnswer::default())).await?;
+        let answer = self.http.get_or(&path, &[], Some(TraceAnswer::default())).await?;
         Ok(answer.spans.into_iter().map(Span::from).collect())
     }
 
-    async fn traces_with(&self, service: &str, (key, value): (&str, &str)) -> Result<Vec<String>, BackendError> {
+    /// Ids of traces in which one span has the attribute.
+    pub(crate) async fn traces_with(
+        &self,
+        service: &str,
+        (key, value): (&str, &str),
+    ) -> Result<Vec<String>, BackendError> {
         let attribute = format!("{key}={value}");
         let query = [("service", service), ("attr", &attribute), ("limit", "1000")];
-        let answer: TracesAnswer = self.get("/api/v1/traces", &query).await?;
+        let answer: TracesAnswer = self.http.get("/api/v1/traces", &query).await?;
         Ok(answer.traces.into_iter().map(|trace| trace.trace_id).collect())
     }
 
-    async fn logs_of_trace(&self, trace_id: &str) -> Result<Vec<Log>, BackendError> {
+    /// Log records that belong to a trace, asked by the trace (not by a search over logs).
+    pub(crate) async fn logs_of_trace(&self, trace_id: &str) -> Result<Vec<Log>, BackendError> {
         let path = format!("/api/v1/traces/{trace_id}/logs");
-        Ok(self.get_or(&path, &[], Some(LogsAnswer::default())).await?.into())
+        Ok(self.http.get_or(&path, &[], Some(LogsAnswer::default())).await?.into())
     }
 
-    async fn logs(&self, query: LogQuery<'_>) -> Result<Vec<Log>, BackendError> {
+    /// Log records, newest first, at most 1,000.
+    pub(crate) async fn logs(&self, query: LogQuery<'_>) -> Result<Vec<Log>, BackendError> {
         let query = [
             ("service", query.service),
             ("trace_id", query.trace_id),
@@ -251,45 +227,67 @@ impl Backend for Console {
             ("text", query.text),
             ("limit", "1000"),
         ];
-        Ok(self.get::<LogsAnswer>("/api/v1/logs", &query).await?.into())
+        Ok(self.http.get::<LogsAnswer>("/api/v1/logs", &query).await?.into())
     }
 
-    async fn metrics(&self) -> Result<Vec<MetricInfo>, BackendError> {
-        let answer: MetricsAnswer = self.get("/api/v1/metrics", &[]).await?;
+    /// The metrics that it has of a service.
+    pub(crate) async fn metrics(&self, service: &str) -> Result<Vec<MetricInfo>, BackendError> {
+        let answer: MetricsAnswer = self.http.get("/api/v1/metrics", &[]).await?;
+        let of_service = answer.metrics.into_iter().filter(|metric| metric.services.iter().any(|name| name == service));
         let info = |metric: MetricAnswer| MetricInfo {
+            kinds: vec![match metric.kind.as_str() {
+                "sum" if metric.monotonic => Kind::Counter,
+                "sum" => Kind::UpDownCounter,
+                "gauge" => Kind::Gauge,
+                _ => Kind::Histogram,
+            }],
             name: metric.name,
-            unit: metric.unit,
-            kind: metric.kind,
-            monotonic: metric.monotonic,
-            services: metric.services,
+            unit: Some(metric.unit),
         };
-        Ok(answer.metrics.into_iter().map(info).collect())
+        Ok(of_service.map(info).collect())
     }
 
-    async fn last_points(&self, metric: &str, attributes: &[(&str, &str)]) -> Result<Vec<LastPoint>, BackendError> {
+    /// Newest points of the series that have all attributes.
+    pub(crate) async fn last_points(
+        &self,
+        metric: &str,
+        attributes: &[(&str, &str)],
+    ) -> Result<Vec<LastPoint>, BackendError> {
         let query = Self::series_query(metric, attributes);
         let absent = SeriesAnswer { series: Vec::new() };
-        let answer = self.get_or("/api/v1/metrics/series", &borrowed(&query), Some(absent)).await?;
-        let last =
-            |last: LastAnswer| LastPoint { time_unix_ms: last.time_unix_ms, count: last.count.unwrap_or_default() };
-        Ok(answer.series.into_iter().filter_map(|series| series.last).map(last).collect())
+        let answer = self.http.get_or("/api/v1/metrics/series", &borrowed(&query), Some(absent)).await?;
+        let last = |series: OneSeries| {
+            let last = series.last?;
+            Some(LastPoint {
+                series: format!("{} {}", series.service, series.attributes),
+                time_unix_ms: last.time_unix_ms,
+                count: last.count.unwrap_or_default(),
+            })
+        };
+        Ok(answer.series.into_iter().filter_map(last).collect())
     }
 
-    async fn exemplars(&self, metric: &str, attributes: &[(&str, &str)]) -> Result<Vec<String>, BackendError> {
+    /// Trace ids of exemplars of the series that have all attributes, newest first.
+    pub(crate) async fn exemplars(
+        &self,
+        metric: &str,
+        attributes: &[(&str, &str)],
+    ) -> Result<Vec<String>, BackendError> {
         let query = Self::series_query(metric, attributes);
         let absent = ExemplarsAnswer { exemplars: Vec::new() };
-        let answer = self.get_or("/api/v1/metrics/exemplars", &borrowed(&query), Some(absent)).await?;
+        let answer = self.http.get_or("/api/v1/metrics/exemplars", &borrowed(&query), Some(absent)).await?;
         Ok(answer.exemplars.into_iter().map(|exemplar| exemplar.trace_id).collect())
     }
 
-    async fn range(
+    /// One value a step of one second over the last `seconds`, summed over the series of a service, oldest first.
+    pub(crate) async fn range(
         &self,
         metric: &str,
         service: &str,
         function: Function,
         seconds: u32,
     ) -> Result<Vec<Sample>, BackendError> {
-        let to = crate::verify::unix_ms();
+        let to = super::super::unix_ms();
         let (from, to) = (format!("{:.0}", to - f64::from(seconds) * 1000.0), format!("{to:.0}"));
         let function = match function {
             Function::Rate => "rate",
@@ -304,7 +302,7 @@ impl Backend for Console {
             ("step_ms", "1000"),
         ];
         let absent = RangeAnswer { series: Vec::new() };
-        let answer = self.get_or("/api/v1/metrics/range", &query, Some(absent)).await?;
+        let answer = self.http.get_or("/api/v1/metrics/range", &query, Some(absent)).await?;
         // Steps have the same times in every series; whole milliseconds make them keys.
         let mut sums = BTreeMap::<i64, f64>::new();
         for (time, value) in answer.series.into_iter().flat_map(|series| series.points) {
@@ -315,8 +313,9 @@ impl Backend for Console {
         Ok(sums.into_iter().map(|(time, value)| (time as f64, value)).collect())
     }
 
-    async fn services(&self) -> Result<Vec<String>, BackendError> {
-        let answer: ServicesAnswer = self.get("/api/v1/services", &[]).await?;
+    /// `service.name` of everyone who sent something.
+    pub(crate) async fn services(&self) -> Result<Vec<String>, BackendError> {
+        let answer: ServicesAnswer = self.http.get("/api/v1/services", &[]).await?;
         Ok(answer.services.into_iter().map(|service| service.name).collect())
     }
 }

@@ -1,0 +1,62 @@
+# The Rust programs, by crane. Dependencies are compiled once a profile: release for what is shipped, dev for the checks.
+{
+  lib,
+  crane,
+  source,
+  ...
+}:
+let
+  common = {
+    pname = "signalbox";
+    version = (lib.importTOML ../Cargo.toml).package.version;
+    src = source.rust;
+    strictDeps = true;
+    doCheck = false; # checks.nix runs the tests once, for all
+    meta = {
+      description = "A complete, reproducible observability stack around an instrumented Rust service";
+      license = lib.licenses.asl20;
+      mainProgram = "signalbox";
+    };
+  };
+  release = crane.buildDepsOnly (common // { cargoExtraArgs = "--locked"; });
+  build =
+    pname: features: extra:
+    crane.buildPackage (
+      common
+      // {
+        inherit pname;
+        cargoArtifacts = release;
+        cargoExtraArgs = "--locked --no-default-features --features ${features}";
+      }
+      // extra
+    );
+  dev = common // {
+    src = source.everything;
+    CARGO_PROFILE = "dev";
+    cargoExtraArgs = "--locked";
+  };
+  devArtifacts = crane.buildDepsOnly (dev // { pname = "signalbox-dev"; });
+in
+{
+  inherit crane;
+  packages = rec {
+    default = crane.buildPackage (
+      common
+      // {
+        cargoArtifacts = release;
+        cargoExtraArgs = "--locked";
+      }
+    );
+    app = build "signalbox-app" "app" { };
+    console = build "signalbox-console" "console" { };
+    # Its own, few sources and dependencies: see source.nix.
+    probe = build "signalbox-probe" "''" {
+      src = source.probe;
+      cargoArtifacts = null;
+    };
+  };
+  # What checks.nix adds its own arguments to.
+  dev = dev // {
+    cargoArtifacts = devArtifacts;
+  };
+}

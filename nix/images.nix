@@ -1,0 +1,383 @@
+# OCI images, by nix2container: program, baked config, health check, certificates; no shell, no root. The arguments are
+# data (`images`), so that tests/ can hold them against configs/ and Terraform's task definitions.
+{
+  pkgs,
+  lib,
+  facts,
+  source,
+  n2c,
+  rust,
+  loadTester,
+  programs,
+  ...
+}:
+let
+  inherit (n2c.nix2container) buildImage buildLayer;
+  user = 65532; # numeric, so that runAsNonRoot can be checked without /etc/passwd
+  etc = "/etc/signalbox";
+  config = program: "${etc}/configs/${program}";
+  port = program: role: toString facts.stack.${program}.ports.${role};
+  all = "0.0.0.0";
+
+  # program: entry point and arguments; package: whose licence and version; configs: folders of configs/ it holds;
+  # env: beyond what its configs read; health: null where the program has no HTTP answer.
+  images = {
+    app = {
+      package = rust.packages.app;
+      command = [
+        "/bin/signalbox"
+        "app"
+      ];
+      env = {
+        inherit (facts.cluster) SIGNALBOX_BIND OTEL_EXPORTER_OTLP_ENDPOINT OTEL_EXPORTER_OTLP_PROTOCOL;
+      };
+    };
+    load-tester = {
+      package = loadTester.load-tester;
+      command = [
+        "/bin/signalbox"
+        "load"
+      ];
+      env = { inherit (facts.cluster) APP_URL OTEL_EXPORTER_OTLP_ENDPOINT OTEL_EXPORTER_OTLP_PROTOCOL; };
+      program = "load";
+      health = null; # it ends by itself
+    };
+    console = {
+      package = rust.packages.console;
+      command = [
+        "/bin/signalbox"
+        "console"
+      ];
+      env = { inherit (facts.cluster) SIGNALBOX_BIND; };
+    };
+    collector = {
+      package = programs.collector;
+      # Another variant: replace the second file.
+      command = [
+        "${programs.collector}/bin/otelcol-contrib"
+        "--config=${config "collector"}/core.yaml"
+        "--config=${config "collector"}/local.yaml"
+      ];
+      configs = [ "collector" ];
+      writes = [ "collector" ];
+    };
+    loki = {
+      package = programs.loki;
+      command = [
+        "${programs.loki}/bin/loki"
+        "-config.file=${config "loki"}/loki.yaml"
+        "-config.expand-env=true"
+      ];
+      configs = [ "loki" ];
+      writes = [ "loki" ];
+    };
+    prometheus = {
+      package = programs.prometheus;
+      command = [
+        "${programs.prometheus}/bin/prometheus"
+        "--config.file=${config "prometheus"}/prometheus.yaml"
+        "--storage.tsdb.path=${facts.cluster.SIGNALBOX_STATE}/prometheus"
+        "--web.listen-address=${all}:${port "prometheus" "http"}"
+        "--web.enable-remote-write-receiver"
+        "--enable-feature=exemplar-storage"
+      ];
+      configs = [ "prometheus" ];
+      writes = [ "prometheus" ];
+    };
+    tempo = {
+      package = programs.tempo;
+      command = [
+        "${programs.tempo}/bin/tempo"
+        "-config.file=${config "tempo"}/tempo.yaml"
+        "-config.expand-env=true"
+        "-target=all"
+      ];
+      configs = [ "tempo" ];
+      writes = [ "tempo" ];
+    };
+    mimir = {
+      package = programs.mimir;
+      command = [
+        "${programs.mimir}/bin/mimir"
+        "-config.file=${config "mimir"}/mimir.yaml"
+        "-config.expand-env=true"
+      ];
+      configs = [ "mimir" ];
+      writes = [ "mimir" ];
+    };
+    pyroscope = {
+      package = programs.pyroscope;
+      command = [
+        "${programs.pyroscope}/bin/pyroscope"
+        "-config.file=${config "pyroscope"}/pyroscope.yaml"
+        "-config.expand-env=true"
+      ];
+      configs = [ "pyroscope" ];
+      writes = [ "pyroscope" ];
+    };
+    alloy = {
+      package = programs.alloy;
+      command = [
+        "${programs.alloy}/bin/alloy"
+        "run"
+        "--storage.path=${facts.cluster.SIGNALBOX_STATE}/alloy"
+        "--disable-reporting"
+        "${config "alloy"}/config.alloy"
+      ];
+      configs = [ "alloy" ];
+      writes = [ "alloy" ];
+      program = "collector";
+      health = null; # its own page is off loopback only on request
+    };
+    grafana = {
+      package = programs.grafana;
+      command = [
+        "${programs.grafana}/bin/grafana"
+        "server"
+        "--homepath=${programs.grafana}/share/grafana"
+        "--config=${config "grafana"}/grafana.ini"
+      ];
+      configs = [ "grafana" ];
+      dashboards = true;
+      env = {
+        GF_PATHS_PLUGINS = "${programs.grafana-plugins}";
+        GF_PATHS_PROVISIONING = "${config "grafana"}/provisioning";
+        GF_PATHS_DATA = "${facts.cluster.SIGNALBOX_STATE}/grafana";
+      };
+      writes = [ "grafana" ];
+    };
+    nginx = {
+      package = programs.nginx;
+      command = [
+        "${programs.nginx}/bin/nginx"
+        "-p"
+        "${facts.cluster.SIGNALBOX_STATE}/nginx"
+        "-e"
+        "stderr"
+        "-c"
+        "${config "nginx"}/cluster.conf"
+      ];
+      configs = [ "nginx" ];
+      writes = [ "nginx" ];
+    };
+    node-exporter = {
+      package = programs.node-exporter;
+      command = [
+        "${programs.node-exporter}/bin/node_exporter"
+        "--web.listen-address=${all}:${port "node-exporter" "http"}"
+      ];
+    };
+    postgresql = {
+      package = programs.postgresql;
+      command = [ "${postgresql}/bin/postgresql" ];
+      env.PGDATA = "${facts.cluster.SIGNALBOX_STATE}/postgresql";
+      healthcheck = [
+        "${programs.postgresql}/bin/pg_isready"
+        "-h"
+        "127.0.0.1"
+      ];
+      writes = [ "postgresql" ];
+    };
+    s3 = {
+      package = programs.s3;
+      command = [
+        "${programs.s3}/bin/versitygw"
+        "--port=${all}:${port "s3" "http"}"
+        "--health=/health"
+        "posix"
+        "${facts.cluster.SIGNALBOX_STATE}/s3"
+      ];
+      healthcheck = [
+        "/bin/signalbox"
+        "probe"
+        "http://127.0.0.1:${port "s3" "http"}/health"
+      ];
+      writes = [ "s3" ];
+    };
+  };
+
+  # What limits.json allows, less a tenth: a Go program then collects garbage before it is killed.
+  memory =
+    program:
+    lib.optionalAttrs (facts.limits.mib ? ${program}) {
+      GOMEMLIMIT = "${toString (facts.limits.mib.${program} * 9 / 10)}MiB";
+    };
+
+  # The one image with a shell: initdb itself runs one.
+  postgresql = pkgs.writeShellApplication {
+    name = "postgresql";
+    runtimeInputs = [ programs.postgresql ];
+    text = ''
+      : "''${POSTGRES_PASSWORD:?set POSTGRES_PASSWORD: there is no default password}"
+      if [ ! -s "$PGDATA/PG_VERSION" ]; then
+        initdb --username=signalbox --auth=scram-sha-256 --pwfile=<(printf '%s' "$POSTGRES_PASSWORD")
+        echo "host all all all scram-sha-256" >> "$PGDATA/pg_hba.conf"
+      fi
+      exec postgres -c listen_addresses='*' -c port=${port "postgresql" "sql"} -c unix_socket_directories=
+    '';
+  };
+
+  certificates = buildLayer { deps = [ pkgs.cacert ]; };
+  # Names resolve and uploads are verified in every image; the programs need nothing else of a base image.
+  root =
+    name: image:
+    pkgs.runCommandLocal "${name}-root" { } (
+      ''
+        mkdir -p $out/bin $out/tmp $out${etc}/configs $out/data ${
+          lib.concatMapStringsSep " " (folder: "$out/data/${folder}") (image.writes or [ ])
+        }
+        ln -s ${image.probe or rust.packages.probe}/bin/signalbox $out/bin/signalbox
+      ''
+      + lib.concatMapStrings (
+        folder: "cp -r ${source.config folder}/configs/${folder} $out${config folder}\n"
+      ) (image.configs or [ ])
+      + lib.optionalString (image.dashboards or false
+      ) "cp -r ${source.dashboards}/dashboards $out${etc}/dashboards\n"
+    );
+  ours = [
+    "app"
+    "load-tester"
+    "console"
+  ];
+
+  texts =
+    image:
+    lib.concatMapStrings (
+      folder:
+      lib.concatMapStrings builtins.readFile (
+        lib.filter (
+          path: lib.hasSuffix ".yaml" path || lib.hasSuffix ".alloy" path || lib.hasSuffix ".ini" path
+        ) (map toString (lib.filesystem.listFilesRecursive (../configs + "/${folder}")))
+      )
+    ) (image.configs or [ ]);
+
+  make =
+    name: declared:
+    let
+      image = declared // lib.optionalAttrs (lib.elem name ours) { probe = declared.package; };
+      program = image.program or name;
+      tree = root name image;
+      env =
+        facts.variablesIn (texts image)
+        // memory program
+        // {
+          SSL_CERT_FILE = "${pkgs.cacert}/etc/ssl/certs/ca-bundle.crt";
+        }
+        // (image.env or { });
+      health =
+        if image ? healthcheck then
+          image.healthcheck
+        else if image ? health then
+          null
+        else
+          [
+            "/bin/signalbox"
+            "probe"
+            (facts.healthUrl program)
+          ];
+      second = 1000000000;
+    in
+    buildImage {
+      name = "signalbox-${name}";
+      copyToRoot = [ tree ];
+      layers = [
+        certificates
+      ]
+      ++ lib.optional (!lib.elem name ours) (buildLayer {
+        deps = [ image.package ];
+        layers = [ certificates ];
+        maxLayers = 4;
+      });
+      perms = [
+        {
+          path = tree;
+          regex = "${tree}/(data|tmp).*";
+          mode = "0700";
+          uid = user;
+          gid = user;
+        }
+      ];
+      config = {
+        Entrypoint = [ (lib.head image.command) ];
+        Cmd = lib.tail image.command;
+        User = "${toString user}:${toString user}";
+        WorkingDir = "/data";
+        Env = lib.mapAttrsToList (variable: value: "${variable}=${value}") env;
+        ExposedPorts = lib.mapAttrs' (
+          _: number: lib.nameValuePair "${toString number}/tcp" { }
+        ) facts.stack.${program}.ports;
+        Volumes = {
+          "/tmp" = { };
+        }
+        // lib.listToAttrs (map (folder: lib.nameValuePair "/data/${folder}" { }) (image.writes or [ ]));
+        Labels = {
+          "org.opencontainers.image.title" = "signalbox-${name}";
+          "org.opencontainers.image.version" = image.package.version;
+          "org.opencontainers.image.licenses" = licence image.package;
+        };
+      }
+      // lib.optionalAttrs (health != null) {
+        Healthcheck = {
+          Test = [ "CMD" ] ++ health;
+          Interval = 5 * second;
+          Timeout = 3 * second;
+          StartPeriod = 30 * second;
+          Retries = 3;
+        };
+      };
+    };
+  licence =
+    package:
+    lib.concatMapStringsSep " AND " (one: one.spdxId or one.shortName) (
+      lib.toList package.meta.license
+    );
+
+  built = lib.mapAttrs make images;
+  # A script of this folder that works on the images it is given, or on all of them.
+  script = name: description: {
+    type = "app";
+    meta = { inherit description; };
+    program = lib.getExe (
+      pkgs.writeShellApplication {
+        inherit name;
+        runtimeInputs = [
+          n2c.skopeo-nix2container
+          pkgs.jq
+        ];
+        runtimeEnv.IMAGES = pkgs.writeText "images.json" (
+          builtins.toJSON (
+            lib.mapAttrs (_: image: {
+              file = "${image}";
+              tag = image.imageTag;
+            }) built
+          )
+        );
+        text = builtins.readFile (./. + "/${name}.sh");
+      }
+    );
+  };
+  manifest = lib.mapAttrs (name: image: {
+    inherit (image) imageName imageTag;
+    version = images.${name}.package.version;
+    licence = licence images.${name}.package;
+    configs = images.${name}.configs or [ ];
+  }) built;
+in
+{
+  inherit images;
+  packages = lib.mapAttrs' (name: lib.nameValuePair "image-${name}") built // {
+    # Every image by name, and manifest.json: name, content tag, size in bytes, config folders, licence.
+    images = pkgs.runCommandLocal "signalbox-images" { nativeBuildInputs = [ pkgs.jq ]; } ''
+      mkdir $out
+      ${lib.concatStrings (lib.mapAttrsToList (name: image: "ln -s ${image} $out/${name}.json\n") built)}
+      for image in $out/*.json; do
+        jq --arg name "$(basename "$image" .json)" '{ ($name): { size: ([ .layers[].size ] | add) } }' "$image"
+      done | jq --slurp --argjson facts ${lib.escapeShellArg (builtins.toJSON manifest)} \
+        'add as $sizes | $facts | with_entries(.value += $sizes[.key])' > $out/manifest.json
+    '';
+  };
+  apps = {
+    push-images = script "push-images" "push-images REGISTRY/PREFIX [IMAGE..]: push what is not there yet; digests as JSON on stdout";
+    load-images = script "load-images" "load-images docker|podman [IMAGE..]: put images where compose.yaml finds them";
+  };
+}

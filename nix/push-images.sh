@@ -1,0 +1,34 @@
+# Pushes images to a registry: `nix run .#push-images -- REGISTRY/PREFIX [IMAGE..]`. A tag is derived from the content, so
+# one that is there already is skipped. Prints {"IMAGE": {"repository", "tag", "digest"}} for Terraform on stdout, the rest
+# on stderr. IMAGES is set by nix/images.nix. A registry without TLS: CONTAINERS_REGISTRIES_CONF.
+if [ $# -lt 1 ]; then
+  echo "usage: push-images REGISTRY/PREFIX [IMAGE..]; images: $(jq -r 'keys | join(" ")' "$IMAGES")" >&2
+  exit 64
+fi
+prefix=${1%/}
+shift
+if [ $# -eq 0 ]; then
+  mapfile -t wanted < <(jq -r 'keys[]' "$IMAGES")
+else
+  wanted=("$@")
+fi
+digests=$(mktemp -d)
+trap 'rm -rf "$digests"' EXIT
+for image in "${wanted[@]}"; do
+  if ! entry=$(jq -e --arg image "$image" '.[$image]' "$IMAGES"); then
+    echo "push-images: no image '$image'; allowed: $(jq -r 'keys | join(" ")' "$IMAGES")" >&2
+    exit 64
+  fi
+  file=$(jq -r .file <<< "$entry")
+  tag=$(jq -r .tag <<< "$entry")
+  target="$prefix/signalbox-$image"
+  if digest=$(skopeo inspect --format '{{.Digest}}' "docker://$target:$tag" 2> /dev/null); then
+    echo "$image: $tag is there" >&2
+  else
+    echo "$image: pushing $target:$tag" >&2
+    skopeo --insecure-policy copy --digestfile "$digests/$image" "nix:$file" "docker://$target:$tag" >&2
+    digest=$(cat "$digests/$image")
+  fi
+  jq -n --arg image "$image" --arg repository "$target" --arg tag "$tag" --arg digest "$digest" \
+    '{ ($image): { $repository, $tag, $digest } }'
+done | jq --slurp add

@@ -1,0 +1,98 @@
+# Stands in for nixpkgs in wiring tests: each package is a derivation `stub-NAME` that carries its arguments. Proves that our
+# files evaluate and what they pass on; builds nothing.
+{
+  outputs =
+    _:
+    let
+      lib = import ./lib.nix;
+      stub =
+        name: arguments:
+        derivation {
+          name = "stub-${name}";
+          system = "x86_64-linux";
+          builder = "/bin/sh";
+        }
+        // {
+          pname = name;
+          version = "0";
+          meta.mainProgram = name;
+          meta.license.spdxId = "stub";
+          inherit arguments;
+        };
+      packages = lib.genAttrs [
+        "actionlint"
+        "awscli2"
+        "cacert"
+        "cargo"
+        "cargo-deny"
+        "chromedriver"
+        "chromium"
+        "clippy"
+        "deadnix"
+        "coreutils"
+        "gawk"
+        "gnugrep"
+        "gnused"
+        "gitleaks"
+        "go"
+        "grafana"
+        "grafana-alloy"
+        "grafana-loki"
+        "jq"
+        "just"
+        "kustomize"
+        "mimir"
+        "nginx"
+        "nixfmt"
+        "nodejs"
+        "openssl"
+        "opentofu"
+        "postgresql"
+        "process-compose"
+        "prometheus-node-exporter"
+        "pyroscope"
+        "rust-analyzer"
+        "rustc"
+        "rustfmt"
+        "skopeo"
+        "sloth"
+        "tempo"
+        "versitygw"
+      ] (name: stub name { });
+    in
+    {
+      inherit lib;
+      legacyPackages = lib.genAttrs [ "x86_64-linux" "aarch64-linux" "aarch64-darwin" ] (
+        system:
+        packages
+        // {
+          inherit lib;
+          stdenv = {
+            cc = stub "cc" { };
+            hostPlatform = { inherit system; };
+          };
+          prometheus = stub "prometheus" { } // {
+            cli = stub "promtool" { };
+          };
+          opentelemetry-collector-releases.otelcol-contrib = stub "otelcol-contrib" { };
+          grafanaPlugins = lib.genAttrs [ "loki" "tempo" "prometheus" ] (name: stub "plugin-${name}" { });
+          python3.withPackages =
+            f:
+            stub "python3" (f {
+              moto = stub "moto" { } // {
+                optional-dependencies.server = [ ];
+              };
+            });
+          writeText = name: text: stub name { inherit text; };
+          linkFarm = name: links: stub name { inherit links; };
+          runCommand =
+            name: arguments: command:
+            stub name (arguments // { inherit command; });
+          runCommandLocal =
+            name: arguments: command:
+            stub name (arguments // { inherit command; });
+          writeShellApplication = arguments: stub arguments.name arguments;
+        }
+      );
+    };
+}

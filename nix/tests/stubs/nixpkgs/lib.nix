@@ -1,0 +1,59 @@
+# The part of nixpkgs' lib that our files call, with its documented meaning.
+builtins
+// rec {
+  fix =
+    f:
+    let
+      result = f result;
+    in
+    result;
+  genAttrs = names: make: builtins.listToAttrs (map (name: nameValuePair name (make name)) names);
+  nameValuePair = name: value: { inherit name value; };
+  importJSON = path: builtins.fromJSON (builtins.readFile path);
+  importTOML = path: builtins.fromTOML (builtins.readFile path);
+  splitString = by: text: builtins.filter builtins.isString (builtins.split by text);
+  hasInfix = part: text: builtins.replaceStrings [ part ] [ "" ] text != text;
+  hasSuffix =
+    end: text:
+    let
+      from = builtins.stringLength text - builtins.stringLength end;
+    in
+    from >= 0 && builtins.substring from (-1) text == end;
+  filterAttrs =
+    keep: set:
+    removeAttrs set (builtins.filter (name: !keep name set.${name}) (builtins.attrNames set));
+  mapAttrs' = f: set: builtins.listToAttrs (builtins.attrValues (builtins.mapAttrs f set));
+  mapAttrsToList = f: set: builtins.attrValues (builtins.mapAttrs f set);
+  optional = condition: value: if condition then [ value ] else [ ];
+  optionals = condition: values: if condition then values else [ ];
+  optionalAttrs = condition: set: if condition then set else { };
+  optionalString = condition: text: if condition then text else "";
+  toList = value: if builtins.isList value then value else [ value ];
+  concatStrings = builtins.concatStringsSep "";
+  concatMapStrings = f: list: concatStrings (map f list);
+  concatMapStringsSep =
+    by: f: list:
+    builtins.concatStringsSep by (map f list);
+  escapeShellArg = text: "'${toString text}'";
+  escapeShellArgs = concatMapStringsSep " " escapeShellArg;
+  getExe = package: "${package}/bin/${package.meta.mainProgram}";
+  licenses.asl20.spdxId = "Apache-2.0";
+  fileset = {
+    unions = map (
+      path: if builtins.pathExists path then path else throw "no such file: ${toString path}"
+    );
+    toSource = { root, fileset }: builtins.seq (builtins.length fileset) "${root}";
+  };
+  filesystem.listFilesRecursive =
+    folder:
+    builtins.concatMap (
+      name:
+      let
+        path = folder + "/${name}";
+      in
+      if (builtins.readDir folder).${name} == "directory" then
+        filesystem.listFilesRecursive path
+      else
+        [ path ]
+    ) (builtins.attrNames (builtins.readDir folder));
+}

@@ -1,0 +1,1 @@
+//! What the store of profiles promises: bounds, merging, and an answer to whatever bytes come.

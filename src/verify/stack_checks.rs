@@ -1,0 +1,142 @@
+//! Checks of what the real stacks add to the contract: loaded rules, the collector's own metrics, and the further legs
+//! of `lgtm`. Called by `verify::run`. What AWS, Grafana or Pyroscope has stands in a file of its own.
+
+use std::time::Instant;
+
+use crate::cli::Stack;
+use crate::facts;
+use crate::telemetry::names::prometheus::label;
+use crate::telemetry::names::{SERVICE_APP, attr};
+
+use super::backends::Leg;
+use super::backends::prometheus::Prometheus;
+use super::check::{Check, Finding};
+use super::contract::Proof;
+use super::marked::Sender;
+use super::plan::Plan;
+use super::traffic::TaskLife;
+
+/// The checks of a stack.
+pub(crate) fn checks<'a>(proof: Proof<'a>, plan: &'a Plan, stack: Stack, life: &'a TaskLife) -> Vec<Check<'a>> {
+    let mut checks = Vec::new();
+    if let Some(prometheus) = &plan.prometheus {
+        checks.push(collector(proof, prometheus));
+        checks.push(rules(proof, prometheus, plan.grafana.is_some()));
+    }
+    if stack == Stack::Lgtm {
+        checks.extend(plan.prometheus.iter().flat_map(|prometheus| lgtm_metrics(proof, prometheus)));
+        checks.push(postgresql(proof, life));
+        checks.push(nginx(proof));
+    }
+    checks
+}
+
+fn collector<'a>(proof: Proof<'a>, prometheus: &'a Prometheus) -> Check<'a> {
+    let name = "collector: scrapes and sends its own metrics";
+    Check::new(&[Leg::Metrics], name, Instant::now(), proof.within, async move || {
+        let up = prometheus.value("max(up{job=\"collector\"})").await?;
+        Ok(Finding::when(up == Some(1.0), || format!("up of job collector is {up:?}")))
+    })
+}
+
+/// Every rule is loaded and can be evaluated. Where Grafana evaluates the alerts, nobody else need have rules.
+fn rules<'a>(proof: Proof<'a>, prometheus: &'a Prometheus, elsewhere: bool) -> Check<'a> {
+    let name = "rules: every group is loaded and evaluates";
+    Check::new(&[Leg::Metrics], name, Instant::now(), proof.within, async move || {
+        let rules = prometheus.rules().await?;
+        if rules.is_empty() && elsewhere {
+            return Ok(Finding::Pointless("no rules here; Grafana evaluates them".to_owned()));
+        }
+        let wrong = rules.iter().filter(|rule| rule.health == "err");
+        let wrong = wrong.map(|rule| format!("{}/{}: {}", rule.group, rule.name, rule.error)).collect::<Vec<_>>();
+        Ok(match (rules.is_empty(), wrong.is_empty()) {
+            (true, _) => Finding::Missing("no rule is loaded".to_owned()),
+            (false, true) => Finding::Found,
+            (false, false) => Finding::Missing(wrong.join("; ")),
+        })
+    })
+}
+
+fn lgtm_metrics<'a>(proof: Proof<'a>, prometheus: &'a Prometheus) -> Vec<Check<'a>> {
+    let there = move |name: &'static str, query: String| {
+        Check::new(&[Leg::Metrics], name, Instant::now(), proof.within, async move || {
+            let count = prometheus.value(&format!("count({query})")).await?.unwrap_or_default();
+            Ok(Finding::when(count > 0.0, || format!("no series {query}")))
+        })
+    };
+    let route = label(attr::HTTP_ROUTE);
+    let graph = "service graph: requests between services";
+    let graph = Check::new(&[Leg::Metrics], graph, Instant::now(), proof.within, async move || {
+        let count = prometheus.value("count(traces_service_graph_request_total)").await?;
+        Ok(match count {
+            Some(_) => Finding::Found,
+            None => Finding::Pointless(
+                "no traces_service_graph_request_total: neither this collector nor Tempo's generator makes it"
+                    .to_owned(),
+            ),
+        })
+    });
+    let node = "node exporter: its metrics arrive";
+    let node = Check::new(&[Leg::Metrics], node, Instant::now(), proof.within, async move || {
+        match prometheus.value("max(up{job=\"node-exporter\"})").await? {
+            Some(1.0) => {}
+            Some(_) => {
+                let url = facts::setting("NODE_EXPORTER_URL");
+                return Ok(Finding::Pointless(format!("does not run (NODE_EXPORTER_URL={url}, up is 0)")));
+            }
+            None => return Ok(Finding::Missing("nobody scrapes a job node-exporter".to_owned())),
+        }
+        let count = prometheus.value("count(node_cpu_seconds_total)").await?;
+        Ok(Finding::when(count.is_some(), || "up, but no node_cpu_seconds_total".to_owned()))
+    });
+    vec![
+        there("span metrics: calls by route", format!("traces_span_metrics_calls_total{{{route}=\"/work\"}}")),
+        graph,
+        node,
+        there("host metrics: CPU of the host", "system_cpu_time_seconds_total".to_owned()),
+    ]
+}
+
+/// The tasks live in PostgreSQL; a service on `SQLite` is said.
+fn postgresql<'a>(proof: Proof<'a>, life: &'a TaskLife) -> Check<'a> {
+    let name = "PostgreSQL: a task's query goes there";
+    Check::new(&[Leg::Traces], name, Instant::now(), proof.within, async move || {
+        let trace_id = life.created_in();
+        let spans = proof.backend.trace(trace_id).await?;
+        let system = spans.iter().find_map(|span| span.attributes.get(attr::DB_SYSTEM_NAME));
+        Ok(match system.map(String::as_str) {
+            Some("postgresql") => Finding::Found,
+            Some(other) => Finding::Pointless(format!("the service runs on {other} (DATABASE_URL)")),
+            None => Finding::Missing(format!("no query's span in trace {trace_id}")),
+        })
+    })
+}
+
+/// A request through nginx has its span in the same trace.
+fn nginx(proof: Proof<'_>) -> Check<'_> {
+    let mut sent = None;
+    let since = Instant::now();
+    Check::new(&[Leg::Traces], "nginx: a request through it has its span", since, proof.within, async move || {
+        let url = facts::setting("PUBLIC_URL");
+        if url.is_empty() {
+            return Ok(Finding::Pointless("PUBLIC_URL is not set".to_owned()));
+        }
+        if sent.is_none() {
+            let Ok(sender) = Sender::new(&url, proof.run_id) else {
+                return Ok(Finding::Never("cannot make an HTTP client".to_owned()));
+            };
+            sent = Some(sender.send("GET", "/rolldice", None).await);
+        }
+        let Some(sent) = &sent else { return Ok(Finding::Missing("nothing sent".to_owned())) };
+        match &sent.answer {
+            Err(why) => return Ok(Finding::Pointless(format!("does not run (PUBLIC_URL={url}: {why})"))),
+            Ok(answer) if answer.status != 200 => {
+                return Ok(Finding::Never(format!("PUBLIC_URL={url}/rolldice answered {}", answer.status)));
+            }
+            Ok(_) => {}
+        }
+        let spans = proof.backend.trace(&sent.trace_id).await?;
+        let there = spans.iter().any(|span| span.service == SERVICE_APP);
+        Ok(Finding::when(there, || format!("no span of {SERVICE_APP} in trace {}", sent.trace_id)))
+    })
+}

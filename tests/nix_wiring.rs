@@ -1,0 +1,241 @@
+//! The flake's wiring, evaluated with stand-ins for its inputs (`nix/tests/stubs`): what each image is told agrees with
+//! `configs/`, and the checks are those of `.ci/run`. Nothing is built here: that takes an ordinary Nix.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+#[path = "support/programs.rs"]
+mod programs;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+use signalbox::facts;
+
+const INPUTS: [&str; 4] = ["nixpkgs", "crane", "naersk", "nix2container"];
+/// The system asked for; the others differ in nothing these tests read.
+const SYSTEM: &str = "x86_64-linux";
+/// Every image, and the program of stack.json that it runs.
+const IMAGES: &[(&str, &str)] = &[
+    ("app", "app"),
+    ("load-tester", "load"),
+    ("console", "console"),
+    ("collector", "collector"),
+    ("loki", "loki"),
+    ("prometheus", "prometheus"),
+    ("tempo", "tempo"),
+    ("mimir", "mimir"),
+    ("pyroscope", "pyroscope"),
+    ("alloy", "collector"),
+    ("grafana", "grafana"),
+    ("nginx", "nginx"),
+    ("node-exporter", "node-exporter"),
+    ("postgresql", "postgresql"),
+    ("s3", "s3"),
+];
+/// Images without a health check, and why.
+const NO_HEALTH: &[(&str, &str)] =
+    &[("load-tester", "it ends by itself"), ("alloy", "its own page stays on loopback inside the container")];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// `nix ARGUMENTS` with every input replaced by its stand-in.
+fn nix(arguments: &[&str]) -> Option<Command> {
+    let mut command = Command::new(programs::find_or_say("nix")?);
+    command.current_dir(root()).args(arguments).arg("--no-write-lock-file");
+    for input in INPUTS {
+        command.args(["--override-input", input, &format!("path:./nix/tests/stubs/{input}")]);
+    }
+    Some(command)
+}
+
+fn evaluated(installable: &str, apply: &str) -> Option<Value> {
+    let output = nix(&["eval", "--json", installable, "--apply", apply])?.output().unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "nix eval {installable}: {error}");
+    Some(serde_json::from_slice(&output.stdout).unwrap())
+}
+
+/// `config` of each image by its name.
+fn images() -> Option<Value> {
+    let mut packages = evaluated(
+        &format!(".#packages.{SYSTEM}"),
+        "p: builtins.mapAttrs (_: image: image.arguments.config or null) p",
+    )?;
+    let images = packages.as_object_mut()?;
+    images.retain(|name, _| name.starts_with("image-"));
+    Some(packages)
+}
+
+fn texts<'a>(value: &'a Value, key: &str) -> Vec<&'a str> {
+    value[key].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
+}
+
+/// Every file below a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).into_iter().flatten() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+    }
+    found
+}
+
+/// Variables that the configs of an image read and that have no default there.
+fn variables_read(image: &str) -> Vec<String> {
+    let texts = files(&root().join("configs").join(image));
+    let pattern = regex::Regex::new(r"(?m)\$(?:__env)?\{(?:env:)?([A-Z][A-Z0-9_]*)\}").unwrap();
+    let mut names = Vec::new();
+    for path in texts {
+        let text = fs::read_to_string(path).unwrap_or_default();
+        let code = text.lines().filter(|line| !line.trim_start().starts_with(['#', ';'])).collect::<Vec<_>>().join("\n");
+        names.extend(pattern.captures_iter(&code).map(|found| found[1].to_owned()));
+    }
+    names.sort();
+    names.dedup();
+    names
+}
+
+/// What is wrong with the images; empty when they agree with `configs/`.
+fn problems(images: &Value) -> Vec<String> {
+    let mut problems = Vec::new();
+    for (name, program) in IMAGES {
+        let image = &images[format!("image-{name}")];
+        if image.is_null() {
+            problems.push(format!("there is no image {name}"));
+            continue;
+        }
+        problems.extend(image_problems(name, program, image).into_iter().map(|problem| format!("{name}: {problem}")));
+    }
+    problems
+}
+
+fn image_problems(name: &str, program: &str, image: &Value) -> Vec<String> {
+    let mut problems = Vec::new();
+    let entry = texts(image, "Entrypoint");
+    if entry.len() != 1 || !(entry[0].starts_with("/nix/store/") || entry[0] == "/bin/signalbox") {
+        problems.push(format!("entry point {entry:?}"));
+    }
+    match image["User"].as_str().and_then(|user| user.split_once(':')) {
+        Some((user, _)) if user.parse::<u32>().is_ok_and(|id| id > 0) => {}
+        _ => problems.push(format!("user {} is not numeric, or root", image["User"])),
+    }
+    let mut ports: Vec<String> = facts::program(program).ports.values().map(|port| format!("{port}/tcp")).collect();
+    ports.sort();
+    let mut exposed: Vec<_> = image["ExposedPorts"].as_object().into_iter().flatten().map(|(port, _)| port.clone()).collect();
+    exposed.sort();
+    if ports != exposed {
+        problems.push(format!("exposes {exposed:?}, stack.json says {ports:?}"));
+    }
+    let told: BTreeMap<&str, &str> = texts(image, "Env").iter().filter_map(|pair| pair.split_once('=')).collect();
+    for variable in variables_read(name) {
+        match (told.get(variable.as_str()), cluster().get(&variable)) {
+            (Some(value), Some(expected)) if value == expected => {}
+            (told, expected) => problems.push(format!("{variable} is {told:?}, cluster.env says {expected:?}")),
+        }
+    }
+    for argument in texts(image, "Cmd") {
+        if let Some((_, path)) = argument.split_once("/etc/signalbox/")
+            && !root().join(path).exists()
+        {
+            problems.push(format!("argument {argument}: there is no {path}"));
+        }
+    }
+    if !image["Volumes"]["/tmp"].is_object() {
+        problems.push("/tmp is no volume: a read-only root would break it".to_owned());
+    }
+    health_problems(name, program, image, &mut problems);
+    problems
+}
+
+fn health_problems(name: &str, program: &str, image: &Value, problems: &mut Vec<String>) {
+    let test = texts(&image["Healthcheck"], "Test");
+    let excepted = NO_HEALTH.iter().any(|(image, _)| *image == name);
+    if excepted != test.is_empty() {
+        problems.push(format!("health check {test:?}"));
+        return;
+    }
+    let facts = facts::program(program);
+    if let Some(path) = facts.ready.as_ref().or(facts.health.as_ref())
+        && !excepted
+    {
+        let asked = test.last().copied().unwrap_or_default();
+        let known = facts.ports.values().any(|port| asked == format!("http://127.0.0.1:{port}{path}"));
+        if test[..3] != ["CMD", "/bin/signalbox", "probe"] || !known {
+            problems.push(format!("health check {test:?} asks for something that stack.json does not have"));
+        }
+    }
+}
+
+fn cluster() -> BTreeMap<String, String> {
+    dotenvy::from_path_iter(root().join("configs/environments/cluster.env")).unwrap().map(Result::unwrap).collect()
+}
+
+#[test]
+fn every_output_evaluates() {
+    let Some(mut command) = nix(&["flake", "check", "--no-build", "--all-systems"]) else { return };
+    programs::check(&mut command).unwrap();
+}
+
+#[test]
+fn the_lock_file_agrees_with_the_inputs() {
+    let Some(nix) = programs::find_or_say("nix") else { return };
+    programs::check(Command::new(nix).current_dir(root()).args(["flake", "metadata", "--no-update-lock-file"])).unwrap();
+}
+
+#[test]
+fn every_image_is_told_what_configs_say() {
+    let Some(images) = images() else { return };
+    assert_eq!(problems(&images), Vec::<String>::new());
+    assert_eq!(images.as_object().unwrap().len(), IMAGES.len(), "an image has no row in this test");
+}
+
+#[test]
+fn a_wrong_image_is_noticed() {
+    let Some(images) = images() else { return };
+    let breaks = [
+        ("/image-app/Entrypoint", json!([])),
+        ("/image-app/User", json!("0:0")),
+        ("/image-app/User", json!("nobody")),
+        ("/image-loki/ExposedPorts", json!({})),
+        ("/image-loki/Env", json!([])),
+        ("/image-loki/Cmd", json!(["-config.file=/etc/signalbox/configs/loki/other.yaml"])),
+        ("/image-loki/Healthcheck", json!(null)),
+        ("/image-tempo/Healthcheck/Test", json!(["CMD", "/bin/signalbox", "probe", "http://127.0.0.1:1/ready"])),
+        ("/image-grafana/Volumes", json!({})),
+        ("/image-s3", json!(null)),
+    ];
+    for (pointer, value) in breaks {
+        let mut broken = images.clone();
+        *broken.pointer_mut(pointer).unwrap_or_else(|| panic!("{pointer} is not there")) = value;
+        assert_ne!(problems(&broken), Vec::<String>::new(), "{pointer}");
+    }
+}
+
+#[test]
+fn the_checks_of_the_flake_are_those_of_ci_run() {
+    let Some(checks) = evaluated(&format!(".#checks.{SYSTEM}"), "builtins.attrNames") else { return };
+    let listed = Command::new(root().join(".ci/run")).arg("--list").output().unwrap();
+    let mut listed: Vec<String> = String::from_utf8(listed.stdout).unwrap().lines().map(str::to_owned).collect();
+    listed.sort();
+    assert_eq!(json!(listed), checks, "nix/checks.nix and `.ci/run --list`");
+}
+
+#[test]
+fn the_flake_stays_a_table_of_contents() {
+    let lines = fs::read_to_string(root().join("flake.nix")).unwrap().lines().count();
+    assert!(lines <= 60, "flake.nix has {lines} lines, at most 60");
+}
+
+#[test]
+fn nix_files_are_formatted_and_without_dead_code() {
+    for (program, flag) in [("nixfmt", "--check"), ("deadnix", "--fail")] {
+        let Some(found) = programs::find_or_say(program) else { continue };
+        let files = files(&root().join("nix")).into_iter().filter(|path| path.extension().is_some_and(|e| e == "nix"));
+        programs::check(Command::new(found).current_dir(root()).arg(flag).arg("flake.nix").args(files)).unwrap();
+    }
+}

@@ -1,0 +1,164 @@
+//! Every query of every panel, run against the real backends with its variables filled in, has an answer. Where Grafana
+//! runs, `verify` asks the same through it; this needs none. Wants a running stack under load: PROMETHEUS_URL, LOKI_URL and,
+//! where there is one, TEMPO_URL; STACK_VARIANT is `core` or `lgtm`.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![cfg(all(feature = "dashboards", feature = "console"))]
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use serde_json::Value;
+use signalbox::dashboards::{Needs, PanelQuery, Source, panel_queries};
+
+/// Until when every panel must have data; a rate needs two points, a recording rule its first evaluation.
+const DEADLINE: Duration = Duration::from_secs(120);
+/// What is looked at, as the dashboards' default of 15 minutes.
+const RANGE: Duration = Duration::from_secs(900);
+
+/// Values of the variables: everything, as the dashboards open, and one choice of each.
+const CHOICES: &[(&str, &[(&str, &str)])] = &[
+    ("all", &[("service", ".+"), ("route", ".*"), ("slo", ".+"), ("severity", ".*"), ("search", "")]),
+    (
+        "one",
+        &[("service", "signalbox-app"), ("route", "/work"), ("slo", ".+"), ("severity", "INFO"), ("search", "work")],
+    ),
+];
+
+/// The query as a backend takes it.
+fn filled(expr: &str, choice: &[(&str, &str)]) -> String {
+    let mut text = expr.to_owned();
+    for (name, value) in choice {
+        text = text.replace(&format!("${name}"), value);
+    }
+    // What Grafana makes of them for 15 minutes on a wide screen and samples every 5 s.
+    text.replace("$__rate_interval", "20s").replace("$__range", "900s").replace("$__auto", "15s")
+}
+
+#[test]
+fn what_grafana_would_fill_in_is_filled_in() {
+    for query in panel_queries() {
+        for (_, choice) in CHOICES {
+            let text = filled(&query.query.expr, choice);
+            assert!(!text.contains("$_") && !text.contains("${"), "{}: {}: {text}", query.dashboard, query.panel);
+        }
+    }
+}
+
+/// Address of a backend, where the environment has one.
+fn address(variable: &str) -> Option<String> {
+    std::env::var(variable).ok().filter(|value| !value.is_empty())
+}
+
+async fn get(url: &str, parameters: &[(&str, String)]) -> Result<Value, String> {
+    let answer = reqwest::Client::new()
+        .get(url)
+        .query(parameters)
+        .timeout(Duration::from_secs(10))
+        .send()
+        .await
+        .map_err(|error| error.to_string())?;
+    let status = answer.status();
+    let text = answer.text().await.map_err(|error| error.to_string())?;
+    if !status.is_success() {
+        return Err(format!("{status}: {text}"));
+    }
+    serde_json::from_str(&text).map_err(|error| format!("{error}: {text}"))
+}
+
+/// Whether the answer holds a number that is one, or a line.
+fn has_data(answer: &Value) -> bool {
+    let number =
+        |pair: &Value| pair[1].as_str().is_some_and(|text| text.parse::<f64>().is_ok_and(|value| !value.is_nan()));
+    answer["data"]["result"].as_array().is_some_and(|series| {
+        series.iter().any(|one| {
+            let lines = !one["stream"].is_null();
+            number(&one["value"])
+                || one["values"]
+                    .as_array()
+                    .is_some_and(|points| lines && !points.is_empty() || points.iter().any(number))
+        })
+    })
+}
+
+/// Asks once. `Ok(None)` where the backend is not there to ask.
+async fn ask(query: &PanelQuery, choice: &[(&str, &str)]) -> Result<Option<bool>, String> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let expr = filled(&query.query.expr, choice);
+    let times = |mut parameters: Vec<(&'static str, String)>| {
+        if query.query.instant() {
+            parameters.push(("time", now.to_string()));
+        } else {
+            parameters.extend([
+                ("start", (now - RANGE.as_secs()).to_string()),
+                ("end", now.to_string()),
+                ("step", "5".to_owned()),
+            ]);
+        }
+        parameters
+    };
+    let kind = if query.query.instant() { "query" } else { "query_range" };
+    let (url, parameters) = match query.query.source {
+        Source::Metrics => {
+            let Some(base) = address("PROMETHEUS_URL") else { return Ok(None) };
+            (format!("{base}/api/v1/{kind}"), times(vec![("query", expr)]))
+        }
+        Source::Logs => {
+            let Some(base) = address("LOKI_URL") else { return Ok(None) };
+            (format!("{base}/loki/api/v1/{kind}"), times(vec![("query", expr)]))
+        }
+        Source::Traces => {
+            let Some(base) = address("TEMPO_URL").filter(|_| !expr.is_empty()) else { return Ok(None) };
+            if get(&format!("{base}/api/status/buildinfo"), &[]).await.is_err() {
+                return Ok(None);
+            }
+            let answer = get(&format!("{base}/api/search"), &[("q", expr)]).await?;
+            return Ok(Some(answer["traces"].as_array().is_some_and(|traces| !traces.is_empty())));
+        }
+        Source::Profiles => return Ok(None),
+    };
+    get(&url, &parameters).await.map(|answer| Some(has_data(&answer)))
+}
+
+/// Whether the running stack has what a panel needs.
+fn expected(needs: Needs) -> bool {
+    let lgtm = std::env::var("STACK_VARIANT").as_deref() == Ok("lgtm");
+    match needs {
+        Needs::Nothing => true,
+        Needs::HostMetrics | Needs::SpanMetrics | Needs::BackendMetrics => lgtm,
+        Needs::Tempo | Needs::ServiceGraph | Needs::Browser | Needs::Pyroscope | Needs::FiringAlert => false,
+    }
+}
+
+#[tokio::test]
+#[ignore = "needs the real backends: just stack-test"]
+async fn every_panel_of_every_dashboard_has_data() {
+    let end = Instant::now() + DEADLINE;
+    let (mut with_data, mut missing, mut passed_over) = (0, Vec::new(), Vec::new());
+    for (name, choice) in CHOICES {
+        for query in panel_queries() {
+            let place = format!("{} / {} ({name})", query.dashboard, query.panel);
+            let found = loop {
+                match ask(&query, choice).await {
+                    Ok(Some(false)) if expected(query.needs) && Instant::now() < end => {
+                        tokio::time::sleep(Duration::from_secs(1)).await;
+                    }
+                    Err(error) if error.contains("error sending") && Instant::now() < end => {
+                        tokio::time::sleep(Duration::from_secs(1)).await;
+                    }
+                    other => break other,
+                }
+            };
+            match found {
+                Ok(Some(true)) => with_data += 1,
+                Ok(_) if !expected(query.needs) => passed_over.push(format!("{place}: {:?}", query.needs)),
+                Ok(_) => missing.push(format!("{place}: no data for {}", filled(&query.query.expr, choice))),
+                Err(error) => missing.push(format!("{place}: {error} for {}", filled(&query.query.expr, choice))),
+            }
+        }
+    }
+    println!("{with_data} queries have data");
+    for line in &passed_over {
+        println!("skipped: {line}");
+    }
+    assert!(missing.is_empty(), "{} queries without data:\n{}", missing.len(), missing.join("\n"));
+}
