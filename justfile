@@ -51,3 +51,19 @@ stack-test *args:
 # Write dashboards and alert rules from their typed sources
 dashboards:
     cargo run -q -- dashboards
+
+# Terraform: format, validate, tests with a mocked AWS, real applies to a stand-in, linters
+tf:
+    terraform/tests/run
+
+# The stack on AWS, by the hour (docs/aws.md): apply and wait until it is healthy
+aws-up *args:
+    terraform/aws up {{args}}
+
+# Destroy what costs by the hour; network, data and images stay
+aws-down *args:
+    terraform/aws down {{args}}
+
+# Prove the contract against the load balancer, through Grafana's API
+aws-verify *args:
+    terraform/aws verify {{args}}

@@ -34,3 +34,8 @@ output "memory" {
   description = "MiB of each service's task, and what its containers need of it."
   value       = { for name, service in module.service : name => service.memory }
 }
+
+output "images" {
+  description = "Images that run, for going back to them."
+  value       = var.images
+}
