@@ -20,6 +20,7 @@ use collector_config::{Expect, components, file, folder, merge, merged, problems
 
 const OTLP: &[&str] = &["otlp"];
 const METRICS_IN: &[&str] = &["otlp", "prometheus/self"];
+const LOCAL_METRICS_IN: &[&str] = &["otlp", "prometheus/self", "prometheus/targets"];
 const METRICS_OUT: &[&str] = &["prometheus_remote_write", "prometheus"];
 const TEMPO: &[&str] = &["otlp_http/tempo"];
 const LOKI: &[&str] = &["otlp_http/loki"];
@@ -29,13 +30,13 @@ const LGTM_METRICS_IN: &[&str] = &["otlp", "prometheus/self", "prometheus/target
 const COMBINATIONS: &[Expect] = &[
     Expect {
         files: &["core", "local"],
-        pipelines: &[("traces", OTLP, TEMPO), ("logs", OTLP, LOKI), ("metrics", METRICS_IN, METRICS_OUT)],
+        pipelines: &[("traces", OTLP, TEMPO), ("logs", OTLP, LOKI), ("metrics", LOCAL_METRICS_IN, METRICS_OUT)],
         emails: false,
         adot: true,
     },
     Expect {
         files: &["core", "local", "tail-sampling"],
-        pipelines: &[("traces", OTLP, TEMPO), ("logs", OTLP, LOKI), ("metrics", METRICS_IN, METRICS_OUT)],
+        pipelines: &[("traces", OTLP, TEMPO), ("logs", OTLP, LOKI), ("metrics", LOCAL_METRICS_IN, METRICS_OUT)],
         emails: false,
         adot: true,
     },

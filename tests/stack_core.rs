@@ -44,7 +44,8 @@ async fn send(stack: &Stack, number: u64) -> String {
 
 async fn in_loki(stack: &Stack, trace: &str) -> Option<()> {
     let query = format!("{{service_name=\"signalbox-app\"}} | trace_id=\"{trace}\"");
-    let answer = stack.get(&format!("{}/loki/api/v1/query_range", facts::setting("LOKI_URL")), &[("query", &query)]).await?;
+    let answer =
+        stack.get(&format!("{}/loki/api/v1/query_range", facts::setting("LOKI_URL")), &[("query", &query)]).await?;
     (!answer["data"]["result"].as_array()?.is_empty()).then_some(())
 }
 
@@ -80,7 +81,8 @@ async fn a_request_becomes_visible_in_every_backend() {
         let trace = send(&stack, u64::from(number)).await;
         let before = f64::from(number);
         let (log, span, point) = tokio::join!(
-            stack.eventually("its log in Loki", within, async || in_loki(&stack, &trace).await.map(|()| sent.elapsed())),
+            stack
+                .eventually("its log in Loki", within, async || in_loki(&stack, &trace).await.map(|()| sent.elapsed())),
             stack.eventually("its trace", within, async || in_traces(&stack, &trace).await.map(|()| sent.elapsed())),
             stack.eventually("its count in Prometheus", within, async || {
                 (counted(&stack).await? > before).then(|| sent.elapsed())

@@ -75,7 +75,13 @@ async fn all_logs_are_stored(stack: &Stack, sent: &Sent, since: SystemTime) -> u
             return stored.values().filter(|times| **times > 1).count();
         }
         let few = &missing[..missing.len().min(10)];
-        assert!(Instant::now() < deadline, "{} of {} records lost, such as {few:?}\n{}", missing.len(), wanted.len(), stack.logs());
+        assert!(
+            Instant::now() < deadline,
+            "{} of {} records lost, such as {few:?}\n{}",
+            missing.len(),
+            wanted.len(),
+            stack.logs()
+        );
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
@@ -247,9 +253,16 @@ async fn a_full_disk_is_said_and_refused_and_no_crash_loop() {
     let said = log.lines().find(|line| line.contains("no space left") || line.contains("full"));
     println!("full disk: {} records acknowledged before; senders are told: {refusal}", sent.acknowledged());
     println!("full disk: the collector's log says: {}", said.unwrap_or("nothing"));
-    assert!(said.is_some() || refusal.contains("no space left"), "neither log nor answer says that the disk is full: {refusal}");
+    assert!(
+        said.is_some() || refusal.contains("no space left"),
+        "neither log nor answer says that the disk is full: {refusal}"
+    );
     let collector = stack.process("collector");
-    assert_eq!((collector["restarts"].as_u64(), collector["is_running"].as_bool()), (Some(0), Some(true)), "{collector}");
+    assert_eq!(
+        (collector["restarts"].as_u64(), collector["is_running"].as_bool()),
+        (Some(0), Some(true)),
+        "{collector}"
+    );
     stack.compose(&["process", "start", "loki"]);
     let twice = all_logs_are_stored(&stack, &sent, since).await;
     println!("full disk: with Loki back all {} are stored, {twice} of them more than once", sent.acknowledged());

@@ -16,12 +16,16 @@ pub(super) mod collector {
     pub(in super::super) const FAILED_SPANS: &str = "otelcol_exporter_send_failed_spans_total";
     pub(in super::super) const FAILED_LOGS: &str = "otelcol_exporter_send_failed_log_records_total";
     pub(in super::super) const FAILED_POINTS: &str = "otelcol_exporter_send_failed_metric_points_total";
+    pub(in super::super) const ENQUEUE_FAILED_SPANS: &str = "otelcol_exporter_enqueue_failed_spans_total";
+    pub(in super::super) const ENQUEUE_FAILED_LOGS: &str = "otelcol_exporter_enqueue_failed_log_records_total";
+    pub(in super::super) const ENQUEUE_FAILED_POINTS: &str = "otelcol_exporter_enqueue_failed_metric_points_total";
     pub(in super::super) const QUEUE_SIZE: &str = "otelcol_exporter_queue_size";
     pub(in super::super) const QUEUE_CAPACITY: &str = "otelcol_exporter_queue_capacity";
     pub(in super::super) const MEMORY_RSS: &str = "otelcol_process_memory_rss";
     pub(in super::super) const CPU_SECONDS: &str = "otelcol_process_cpu_seconds_total";
     pub(in super::super) const UPTIME: &str = "otelcol_process_uptime_total";
     /// Labels.
+    pub(in super::super) const RECEIVER: &str = "receiver";
     pub(in super::super) const EXPORTER: &str = "exporter";
     pub(in super::super) const DATA_TYPE: &str = "data_type";
 }
@@ -94,9 +98,4 @@ pub(super) mod faro {
     pub(in super::super) const PAGE: &str = "page_url";
     pub(in super::super) const SESSION: &str = "session_id";
     pub(in super::super) const EXCEPTION_TYPE: &str = "type";
-}
-
-/// Labels of the app's profiles.
-pub(super) mod profile {
-    pub(in super::super) const ROUTE: &str = "http_route";
 }

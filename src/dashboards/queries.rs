@@ -32,7 +32,7 @@ pub struct Query {
     exemplars: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Shape {
     Range,
     Instant,
@@ -41,7 +41,7 @@ enum Shape {
     Lines,
     TraceTable,
     ServiceMap,
-    ProfileSeries(&'static str),
+    ProfileSeries(String),
     FlameGraph,
 }
 
@@ -76,7 +76,7 @@ impl Query {
 
     fn body(&self) -> Value {
         let instant = self.instant();
-        match (self.source, self.shape) {
+        match (self.source, &self.shape) {
             (Source::Metrics, shape) => json!({
                 "editorMode": "code", "expr": self.expr, "legendFormat": self.legend, "exemplar": self.exemplars,
                 "instant": instant, "range": !instant,
@@ -85,7 +85,7 @@ impl Query {
             (Source::Logs, shape) => json!({
                 "editorMode": "code", "expr": self.expr, "legendFormat": self.legend,
                 "queryType": if instant { "instant" } else { "range" },
-                "maxLines": if shape == Shape::Lines { json!(200) } else { Value::Null },
+                "maxLines": if *shape == Shape::Lines { json!(200) } else { Value::Null },
             }),
             (Source::Traces, Shape::ServiceMap) => json!({ "queryType": "serviceMap", "serviceMapQuery": self.expr }),
             (Source::Traces, _) => {
@@ -149,7 +149,7 @@ pub(super) fn service_map(selector: impl Into<String>) -> Query {
 }
 
 /// CPU over time by a label of the profiles.
-pub(super) fn profile_series(selector: impl Into<String>, by: &'static str) -> Query {
+pub(super) fn profile_series(selector: impl Into<String>, by: String) -> Query {
     Query::new(Source::Profiles, selector, "", Shape::ProfileSeries(by))
 }
 

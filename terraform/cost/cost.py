@@ -89,10 +89,11 @@ def priced(stack, found, prices, usage, hours, task_hours):
             if any(network.get("assign_public_ip") for network in values.get("network_configuration") or []):
                 yield f"{values['name']}: public address", task_hours * count * prices["ipv4"]
         elif type == "aws_instance":
-            yield f"{values['instance_type']} instance", hours * prices[f"ec2-{values['instance_type']}"]
+            yield f"{values['instance_type']} instance", task_hours * prices[f"ec2-{values['instance_type']}"]
             # A disk is there as long as the instance is, stopped or not.
             for disk in values.get("root_block_device") or []:
                 yield f"{disk['volume_size']} GB disk", disk["volume_size"] * prices["ebs-gp3"] * share
+            yield "its own metrics of disk and memory", 2 * prices["custom-metric"] * task_share
         elif type == "aws_eip":
             yield "public address", hours * prices["ipv4"]
         elif type == "aws_nat_gateway":

@@ -21,8 +21,8 @@ from werkzeug.wrappers import Request, Response
 GAPS = {
     "xray groups and sampling rules": "moto has no CreateGroup, CreateSamplingRule and their kin",
     "amp alert manager definition": "moto answers 404 at once",
-    "budget notifications": "moto stores the budget, and answers 500 to notifications, subscribers and tags",
-    "application autoscaling tags": "moto answers 500 to what the provider asks of a target's tags",
+    "budget subscribers and tags": "moto keeps them and does not tell",
+    "application autoscaling tags": "moto has no tag calls",
     "ecs service capacity providers": "moto forgets a service's capacityProviderStrategy: a second plan would change it",
     "conditions of bucket policies": "moto ignores them, so that `deny where not TLS` denies everything",
     "delete markers": "moto fails (500) when a version that is a delete marker is deleted",
@@ -101,6 +101,44 @@ class StandIn:
             return answer({}, 202)
         return answer({"alertManagerDefinition": {"status": {"statusCode": "ACTIVE"}, "data": self.alertmanagers[workspace], "createdAt": now, "modifiedAt": now}})
 
+    # Budgets (JSON): who is told, and tags. The rest is moto's.
+    def on_budgets(self, request, body):
+        data, operation = json.loads(body or b"{}"), request.headers.get("X-Amz-Target", "").split(".")[-1]
+        if operation == "CreateBudget":
+            self.tags["budget/" + data["Budget"]["BudgetName"]] = data.get("ResourceTags", [])
+        if operation == "CreateNotification":
+            self.notifications[notification_key(data)] = data["Subscribers"]
+        if operation == "DescribeSubscribersForNotification":
+            return answer({"Subscribers": self.notifications.get(notification_key(data), [])})
+        if operation == "ListTagsForResource":
+            return answer({"ResourceTags": self.tags.get(data["ResourceARN"].split(":")[-1], [])})
+        return None
+
+    # Application autoscaling (JSON): only tags.
+    def on_application_autoscaling(self, request, body):
+        data, operation = json.loads(body or b"{}"), request.headers.get("X-Amz-Target", "").split(".")[-1]
+        if operation == "RegisterScalableTarget" and "Tags" in data:
+            self.tags[data["ResourceId"]] = data["Tags"]
+        if operation == "TagResource":
+            self.tags[data["ResourceARN"]] = data["Tags"]
+            return answer({})
+        if operation == "ListTagsForResource":
+            return answer({"Tags": self.tags.get(data["ResourceARN"]) or next((t for k, t in self.tags.items() if k.startswith("service/")), {})})
+        return None
+
+    # ECS (JSON): remember each service's strategy, and put it back.
+    def after_ecs(self, request, body, response):
+        data, operation = json.loads(body or b"{}"), request.headers.get("X-Amz-Target", "").split(".")[-1]
+        if operation in ("CreateService", "UpdateService") and data.get("capacityProviderStrategy"):
+            self.strategies[(data.get("serviceName") or data["service"]).split("/")[-1]] = data["capacityProviderStrategy"]
+        if operation in ("CreateService", "UpdateService", "DescribeServices") and response.status_code == 200:
+            told = response.get_json()
+            for service in told.get("services", [told.get("service")]):
+                service["capacityProviderStrategy"] = self.strategies.get(service["serviceName"], [])
+                service.pop("launchType", None)
+            response.set_data(json.dumps(told))
+        return response
+
     # EC2 (query protocol): remember descriptions, and put them back.
     def after_ec2(self, request, body, response):
         form = dict(pair.split("=", 1) for pair in body.decode().split("&") if "=" in pair)
@@ -114,6 +152,11 @@ class StandIn:
             text = re.sub(rf"(<securityGroupRuleId>{rule}</securityGroupRuleId>)", rf"\1<description>{described}</description>", text)
         response.set_data(text)
         return response
+
+
+def notification_key(data):
+    told = data["Notification"]
+    return data["BudgetName"], told["NotificationType"], told["ComparisonOperator"], float(told["Threshold"]), told.get("ThresholdType", "PERCENTAGE")
 
 
 def scope_service(request):

@@ -1,11 +1,12 @@
 //! The collector's configuration as data: merged as the collector merges it, and judged by a pure function that says what is
 //! wrong. Included by `config_collector`; no file of the configuration may be named here but through [`merged`].
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 
 use regex::Regex;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use signalbox::facts;
 
 /// What a combination of files must amount to.
@@ -187,14 +188,20 @@ const HARMLESS: &[&str] = &["http.route", "authorization.decision", "cookies_acc
 fn secrets(config: &Value, wrong: &mut Vec<String>) {
     for pointer in ["/processors/resource/attributes", "/processors/attributes~1secrets/actions"] {
         let actions = config.pointer(pointer).and_then(Value::as_array).into_iter().flatten();
-        let patterns = actions
-            .filter(|action| action["action"] == "delete")
-            .filter_map(|action| Regex::new(action["pattern"].as_str()?).ok())
-            .collect::<Vec<_>>();
-        let deleted = |key: &str| patterns.iter().any(|pattern| pattern.is_match(key));
+        let patterns =
+            actions.filter(|action| action["action"] == "delete").filter_map(|action| action["pattern"].as_str());
+        let patterns = patterns.collect::<Vec<_>>();
+        let deleted = |key: &str| patterns.iter().any(|pattern| matches(pattern, key));
         wrong.extend(SECRET.iter().filter(|key| !deleted(key)).map(|key| format!("{pointer} lets `{key}` pass")));
         wrong.extend(HARMLESS.iter().filter(|key| deleted(key)).map(|key| format!("{pointer} deletes `{key}`")));
     }
+}
+
+/// Compiles each pattern once: hundreds of configurations are judged.
+fn matches(pattern: &str, key: &str) -> bool {
+    static COMPILED: Mutex<BTreeMap<String, Regex>> = Mutex::new(BTreeMap::new());
+    let mut compiled = COMPILED.lock().unwrap();
+    compiled.entry(pattern.to_owned()).or_insert_with(|| Regex::new(pattern).unwrap()).is_match(key)
 }
 
 /// Address in the configuration, role in stack.json.
@@ -216,6 +223,10 @@ fn ports(config: &Value, wrong: &mut Vec<String>) {
     let own = facts::port("collector", "metrics");
     if config.pointer("/service/telemetry/metrics/readers/0/pull/exporter/prometheus/port") != Some(&own.into()) {
         wrong.push(format!("the collector's own metrics are not on {own}"));
+    }
+    let own_name = config.pointer("/service/telemetry/resource/attributes/0");
+    if own_name != Some(&json!({ "name": "service.name", "value": "collector" })) {
+        wrong.push("the collector's own metrics are not of job `collector`, which the alerts watch".into());
     }
     let scraped = config.pointer("/receivers/prometheus~1self/config/scrape_configs/0/static_configs/0/targets/0");
     if scraped != Some(&format!("127.0.0.1:{own}").as_str().into()) {
@@ -248,7 +259,7 @@ fn adot(kind: &str) -> &'static [&'static str] {
             "span",
             "filter",
             "metricstransform",
-            "resourcedetection",
+            "resource_detection",
             "metricsgeneration",
             "cumulativetodelta",
             "deltatorate",

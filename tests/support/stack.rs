@@ -130,7 +130,8 @@ impl Stack {
         let restarts = before["restarts"].as_u64();
         self.eventually(&format!("{name} is back"), Duration::from_secs(90), async || {
             let now = self.process(name);
-            (now["restarts"].as_u64() > restarts && now["is_ready"] == "Ready" && now["is_running"] == true).then_some(())
+            (now["restarts"].as_u64() > restarts && now["is_ready"] == "Ready" && now["is_running"] == true)
+                .then_some(())
         })
         .await;
         started.elapsed()

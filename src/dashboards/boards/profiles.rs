@@ -1,10 +1,9 @@
 //! Profiles: where the service's CPU time goes, by service and route.
 
 use crate::dashboards::board::{Board, Services};
-use crate::dashboards::foreign::profile;
 use crate::dashboards::needs::Needs;
 use crate::dashboards::panel::{self, Panel, Unit};
-use crate::dashboards::queries::{SERVICE_NAME, flame_graph, of_service, profile_series};
+use crate::dashboards::queries::{SERVICE_NAME, flame_graph, of_service, profile_series, route_label};
 
 pub(super) fn board() -> Board {
     Board::new("profiles", "Profiles", "Where CPU time goes, by service and route.")
@@ -16,17 +15,17 @@ pub(super) fn board() -> Board {
 
 fn selector(route: bool) -> String {
     let service = of_service(SERVICE_NAME);
-    if route { format!("{{{service},{}=~\"$route\"}}", profile::ROUTE) } else { format!("{{{service}}}") }
+    if route { format!("{{{service},{}=~\"$route\"}}", route_label()) } else { format!("{{{service}}}") }
 }
 
 fn by_service() -> Panel {
     panel::timeseries("CPU by service", "CPU time that the profiler saw, by service.", Unit::Seconds)
-        .ask(profile_series(selector(false), SERVICE_NAME))
+        .ask(profile_series(selector(false), SERVICE_NAME.to_owned()))
 }
 
 fn by_route() -> Panel {
     panel::timeseries("CPU by route", "CPU time that the profiler saw, by route.", Unit::Seconds)
-        .ask(profile_series(selector(true), profile::ROUTE))
+        .ask(profile_series(selector(true), route_label()))
 }
 
 fn all() -> Panel {
