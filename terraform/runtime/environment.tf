@@ -34,6 +34,7 @@ locals {
     AMP_QUERY_URL        = trimsuffix(local.base.prometheus.endpoint, "/")
     # Queries to the workspace are signed, which the plain type no longer does.
     AMP_DATASOURCE_TYPE  = "grafana-amazonprometheus-datasource"
+    AMP_METRIC_INTERVAL  = "${var.metric_interval_seconds}s"
     CLOUDWATCH_LOG_GROUP = local.base.log_groups["telemetry"]
     PUBLIC_URL           = local.public_url
     LOKI_STORAGE         = "s3"

@@ -94,7 +94,8 @@ resource "aws_vpc_security_group_ingress_rule" "door" {
 }
 
 resource "aws_vpc_security_group_ingress_rule" "database" {
-  count = local.base.database_security_group_id == null ? 0 : 1
+  # An output that is null is not in the state at all.
+  count = try(local.base.database_security_group_id, null) == null ? 0 : 1
 
   security_group_id            = local.base.database_security_group_id
   referenced_security_group_id = aws_security_group.task["app"].id

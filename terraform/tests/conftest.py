@@ -30,7 +30,7 @@ class Stack:
             capture_output=True, text=True, timeout=DEADLINE,
         )
         if check and done.returncode != 0:
-            raise AssertionError(f"terraform {' '.join(arguments)} in {self.folder.name}: exit {done.returncode}\n{done.stdout[-6000:]}\n{done.stderr[-6000:]}")
+            raise AssertionError(f"terraform {' '.join(arguments)} in {self.folder.name}: exit {done.returncode}\n{done.stdout[-1500:]}\n{done.stderr[-6000:]}")
         return done
 
     def init(self):

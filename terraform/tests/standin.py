@@ -132,7 +132,7 @@ class StandIn:
         if operation in ("CreateService", "UpdateService") and data.get("capacityProviderStrategy"):
             self.strategies[(data.get("serviceName") or data["service"]).split("/")[-1]] = data["capacityProviderStrategy"]
         if operation in ("CreateService", "UpdateService", "DescribeServices") and response.status_code == 200:
-            told = response.get_json()
+            told = json.loads(response.get_data())
             for service in told.get("services", [told.get("service")]):
                 service["capacityProviderStrategy"] = self.strategies.get(service["serviceName"], [])
                 service.pop("launchType", None)
