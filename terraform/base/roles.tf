@@ -113,7 +113,7 @@ data "aws_iam_policy_document" "grafana" {
   statement {
     sid = "Logs"
     actions = [
-      "logs:DescribeLogStreams", "logs:FilterLogEvents", "logs:GetLogEvents", "logs:GetLogGroupFields", "logs:StartQuery",
+      "logs:DescribeLogStreams", "logs:FilterLogEvents", "logs:GetLogEvents", "logs:GetLogGroupFields", "logs:GetQueryResults", "logs:StartQuery",
     ]
     resources = concat(values(local.log_arns), [for arn in values(local.log_arns) : "${arn}:log-stream:*"])
   }
@@ -127,7 +127,7 @@ data "aws_iam_policy_document" "grafana" {
   statement {
     sid = "WithoutResourceLevel"
     actions = [
-      "cloudwatch:GetMetricData", "cloudwatch:ListMetrics", "logs:GetQueryResults", "logs:StopQuery",
+      "cloudwatch:GetMetricData", "cloudwatch:ListMetrics", "logs:StopQuery",
       "xray:BatchGetTraces", "xray:GetGroups", "xray:GetServiceGraph",
       "xray:GetTimeSeriesServiceStatistics", "xray:GetTraceGraph", "xray:GetTraceSummaries",
     ]

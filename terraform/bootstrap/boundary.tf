@@ -29,7 +29,7 @@ data "aws_iam_policy_document" "boundary" {
     sid = "Logs"
     actions = [
       "logs:CreateLogStream", "logs:PutLogEvents", "logs:DescribeLogStreams", "logs:FilterLogEvents", "logs:GetLogEvents",
-      "logs:GetLogGroupFields", "logs:StartQuery",
+      "logs:GetLogGroupFields", "logs:GetQueryResults", "logs:StartQuery",
     ]
     resources = [local.our_logs, "${local.our_logs}:log-stream:*"]
   }
@@ -59,9 +59,9 @@ data "aws_iam_policy_document" "boundary" {
   }
 
   statement {
-    sid       = "ScaleOwnServices"
-    actions   = ["ecs:DescribeServices", "ecs:UpdateService"]
-    resources = ["arn:${local.partition}:ecs:${local.here}:service/${var.name}/*"]
+    sid       = "SessionManager"
+    actions   = ["ssm:UpdateInstanceInformation"]
+    resources = ["arn:${local.partition}:ec2:${local.here}:instance/*"]
   }
 
   # AWS offers no resource for these; terraform/tests/star_resources.json says why, action by action.
@@ -72,8 +72,7 @@ data "aws_iam_policy_document" "boundary" {
       "ec2messages:AcknowledgeMessage", "ec2messages:DeleteMessage", "ec2messages:FailMessage", "ec2messages:GetEndpoint",
       "ec2messages:GetMessages", "ec2messages:SendReply",
       "ecr:GetAuthorizationToken",
-      "logs:GetQueryResults", "logs:StopQuery",
-      "ssm:UpdateInstanceInformation",
+      "logs:StopQuery",
       "ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel", "ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel",
       "xray:BatchGetTraces", "xray:GetGroups", "xray:GetSamplingRules",
       "xray:GetSamplingStatisticSummaries", "xray:GetSamplingTargets", "xray:GetServiceGraph", "xray:GetTimeSeriesServiceStatistics",

@@ -13,7 +13,6 @@ data "aws_iam_policy_document" "describe" {
       "ec2:DescribeAddressesAttribute",
       "ec2:DescribeAvailabilityZones",
       "ec2:DescribeImages",
-      "ec2:DescribeInstanceAttribute",
       "ec2:DescribeInstanceCreditSpecifications",
       "ec2:DescribeInstances",
       "ec2:DescribeInstanceTypes",
@@ -29,7 +28,6 @@ data "aws_iam_policy_document" "describe" {
       "ec2:DescribeSubnets",
       "ec2:DescribeTags",
       "ec2:DescribeVolumes",
-      "ec2:DescribeVpcAttribute",
       "ec2:DescribeVpcEndpoints",
       "ec2:DescribeVpcs",
       "ecs:DescribeTaskDefinition",
@@ -55,6 +53,8 @@ data "aws_iam_policy_document" "describe" {
   statement {
     sid = "DescribeOwn"
     actions = [
+      "ec2:DescribeInstanceAttribute",
+      "ec2:DescribeVpcAttribute",
       "application-autoscaling:ListTagsForResource",
       "aps:DescribeAlertManagerDefinition",
       "aps:DescribeLoggingConfiguration",
@@ -104,6 +104,7 @@ data "aws_iam_policy_document" "describe" {
       "arn:${local.partition}:aps:${local.here}:*",
       "arn:${local.partition}:budgets::${local.account}:budget/${var.name}-*",
       "arn:${local.partition}:cloudwatch:${local.here}:alarm:${var.name}-*",
+      "arn:${local.partition}:ec2:${local.here}:*/*",
       "arn:${local.partition}:ecr:${local.here}:repository/${var.name}/*",
       "arn:${local.partition}:ecs:${local.here}:*/${var.name}*",
       "arn:${local.partition}:grafana:${local.here}:/workspaces/*",

@@ -43,6 +43,12 @@ data "aws_iam_policy_document" "host" {
   }
 
   statement {
+    sid       = "SessionManager"
+    actions   = ["ssm:UpdateInstanceInformation"]
+    resources = ["arn:${local.partition}:ec2:${local.here}:instance/*"]
+  }
+
+  statement {
     sid       = "OwnMetrics"
     actions   = ["cloudwatch:PutMetricData"]
     resources = ["*"]
@@ -59,7 +65,7 @@ data "aws_iam_policy_document" "host" {
     actions = [
       "ecr:GetAuthorizationToken",
       "ec2messages:AcknowledgeMessage", "ec2messages:DeleteMessage", "ec2messages:FailMessage", "ec2messages:GetEndpoint",
-      "ec2messages:GetMessages", "ec2messages:SendReply", "ssm:UpdateInstanceInformation",
+      "ec2messages:GetMessages", "ec2messages:SendReply",
       "ssmmessages:CreateControlChannel", "ssmmessages:CreateDataChannel", "ssmmessages:OpenControlChannel", "ssmmessages:OpenDataChannel",
     ]
     resources = ["*"]

@@ -8,6 +8,8 @@ import json
 import pathlib
 import re
 
+from policy_sentry.querying.actions import get_action_data
+
 STAR = json.loads((pathlib.Path(__file__).parent / "star_resources.json").read_text())
 POLICY_KEYS = ("policy", "assume_role_policy")
 
@@ -32,6 +34,13 @@ def documents(*states):
     return found
 
 
+def levels(action):
+    """Kinds of resource that AWS lets an action be limited to, by policy_sentry's copy of AWS' own reference; None for no such action."""
+    service, name = action.split(":")
+    rows = (get_action_data(service, name) or {}).get(service)
+    return None if not rows else {row["resource_arn_format"] for row in rows} - {"*"}
+
+
 def as_list(value):
     return value if isinstance(value, list) else [value]
 
@@ -47,9 +56,13 @@ def problems(found):
             for action in as_list(statement["Action"]):
                 if "*" in action:
                     wrong.append(f"{where}: action `{action}` has a wildcard")
+                elif levels(action) is None:
+                    wrong.append(f"{where}: AWS has no action `{action}`")
             if "*" in as_list(statement.get("Resource", [])):
                 for action in as_list(statement["Action"]):
                     used.add(action)
+                    if levels(action):
+                        wrong.append(f"{where}: `{action}` on every resource, although AWS can limit it to {levels(action)}")
                     if action not in STAR:
                         wrong.append(f"{where}: `{action}` on every resource, without a reason in star_resources.json")
             principal = statement.get("Principal", {})
