@@ -17,7 +17,7 @@ provider "aws" {
 
 variables {
   own_secrets = true
-  secrets     = { grafana_admin_password = "notasecret1234567", database_password = "notasecret7654321" }
+  secrets     = { grafana_admin_password = "notasecret1234567", database_password = "notasecret7654321" } # gitleaks:allow
 }
 
 run "by_default_nothing_costs_by_the_hour" {
@@ -234,7 +234,7 @@ run "a_short_secret_is_refused" {
   command = plan
 
   variables {
-    secrets = { grafana_admin_password = "short", database_password = "notasecret7654321" }
+    secrets = { grafana_admin_password = "short", database_password = "notasecret7654321" } # gitleaks:allow
   }
 
   expect_failures = [var.secrets]
