@@ -62,13 +62,16 @@ tf:
     terraform/tests/run
 
 # The stack on AWS, by the hour (docs/aws.md): apply and wait until it is healthy
+[positional-arguments]
 aws-up *args:
-    terraform/aws up {{args}}
+    terraform/aws up "$@"
 
 # Destroy what costs by the hour; network, data and images stay
+[positional-arguments]
 aws-down *args:
-    terraform/aws down {{args}}
+    terraform/aws down "$@"
 
 # Prove the contract against the load balancer, through Grafana's API
+[positional-arguments]
 aws-verify *args:
-    terraform/aws verify {{args}}
+    terraform/aws verify "$@"

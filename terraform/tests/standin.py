@@ -9,6 +9,7 @@ import io
 import json
 import re
 import sys
+import threading
 import time
 from urllib.parse import unquote
 
@@ -23,9 +24,10 @@ GAPS = {
     "amp alert manager definition": "moto answers 404 at once",
     "budget subscribers and tags": "moto keeps them and does not tell",
     "application autoscaling tags": "moto has no tag calls",
-    "ecs service capacity providers": "moto forgets a service's capacityProviderStrategy: a second plan would change it",
+    "ecs services": "moto forgets a service's capacity providers, grace period and rebalancing: a second plan would change them",
     "conditions of bucket policies": "moto ignores them, so that `deny where not TLS` denies everything",
     "delete markers": "moto fails (500) when a version that is a delete marker is deleted",
+    "public parameters of Canonical": "moto has Amazon's own image parameters only",
     "security group rule descriptions": "moto forgets the description of a rule that names another group",
 }
 
@@ -36,9 +38,14 @@ class StandIn:
     def __init__(self, moto):
         self.moto = moto
         self.groups, self.rules, self.tags, self.alertmanagers, self.notifications = {}, {}, {}, {}, {}
-        self.strategies, self.descriptions = {}, {}
+        self.services, self.descriptions = {}, {}
+        self.lock = threading.Lock()  # moto is not made for threads, nor are these
 
     def __call__(self, environ, start_response):
+        with self.lock:
+            return self.serve(environ, start_response)
+
+    def serve(self, environ, start_response):
         request = Request(environ)
         body = request.get_data()
         service = scope_service(request)
@@ -100,6 +107,63 @@ class StandIn:
             del self.alertmanagers[workspace]
             return answer({}, 202)
         return answer({"alertManagerDefinition": {"status": {"statusCode": "ACTIVE"}, "data": self.alertmanagers[workspace], "createdAt": now, "modifiedAt": now}})
+
+    # SSM (JSON): the public parameter that names Ubuntu's newest image.
+    def on_ssm(self, request, body):
+        name = json.loads(body or b"{}").get("Name", "")
+        if not name.startswith("/aws/service/canonical/"):
+            return None
+        arn = f"arn:aws:ssm:{scope_region(request)}::parameter{name}"
+        return answer({"Parameter": {"Name": name, "Type": "String", "Value": "ami-12c6146b", "Version": 1, "DataType": "aws:ec2:image", "ARN": arn}})
+
+    # Budgets (JSON): who is told, and tags. The rest is moto's.
+    def on_budgets(self, request, body):
+        data, operation = json.loads(body or b"{}"), request.headers.get("X-Amz-Target", "").split(".")[-1]
+        if operation == "CreateBudget":
+            self.tags["budget/" + data["Budget"]["BudgetName"]] = data.get("ResourceTags", [])
+        if operation == "CreateNotification":
+            self.notifications[notification_key(data)] = data["Subscribers"]
+        if operation == "DescribeSubscribersForNotification":
+            return answer({"Subscribers": self.notifications.get(notification_key(data), [])})
+        if operation == "ListTagsForResource":
+            return answer({"ResourceTags": self.tags.get(data["ResourceARN"].split(":")[-1], [])})
+        return None
+
+    # Application autoscaling (JSON): only tags.
+    def on_application_autoscaling(self, request, body):
+        data, operation = json.loads(body or b"{}"), request.headers.get("X-Amz-Target", "").split(".")[-1]
+        if operation == "RegisterScalableTarget" and "Tags" in data:
+            self.tags[data["ResourceId"]] = data["Tags"]
+        if operation == "TagResource":
+            self.tags[data["ResourceARN"]] = data["Tags"]
+            return answer({})
+        if operation == "ListTagsForResource":
+            return answer({"Tags": self.tags.get(data["ResourceARN"]) or next((t for k, t in self.tags.items() if k.startswith("service/")), {})})
+        return None
+
+    # ECS (JSON): remember what each service was made with, and put it back.
+    def after_ecs(self, request, body, response):
+        data, operation = json.loads(body or b"{}"), request.headers.get("X-Amz-Target", "").split(".")[-1]
+        if operation not in ("CreateService", "UpdateService", "DescribeServices") or response.status_code != 200:
+            return response
+        forgotten = ("capacityProviderStrategy", "healthCheckGracePeriodSeconds", "availabilityZoneRebalancing")
+        if operation != "DescribeServices":
+            kept = self.services.setdefault((data.get("serviceName") or data["service"]).split("/")[-1], {})
+            kept.update({key: data[key] for key in forgotten if key in data})
+        told = json.loads(response.get_data())
+        for service in told.get("services", [told.get("service")]):
+            service.update(self.services.get(service["serviceName"], {}))
+            service.pop("launchType", None)
+        response.set_data(json.dumps(told))
+        return response
+
+    # SSM (JSON): the public parameter that names Ubuntu's newest image.
+    def on_ssm(self, request, body):
+        name = json.loads(body or b"{}").get("Name", "")
+        if not name.startswith("/aws/service/canonical/"):
+            return None
+        arn = f"arn:aws:ssm:{scope_region(request)}::parameter{name}"
+        return answer({"Parameter": {"Name": name, "Type": "String", "Value": "ami-12c6146b", "Version": 1, "DataType": "aws:ec2:image", "ARN": arn}})
 
     # Budgets (JSON): who is told, and tags. The rest is moto's.
     def on_budgets(self, request, body):
