@@ -123,3 +123,9 @@ def terraform(aws, tmp_path_factory):
         "TF_IN_AUTOMATION": "1", "TF_CLI_ARGS": "-no-color", "CHECKPOINT_DISABLE": "1",
     }
     return lambda name, backend=None, **variables: Stack(root, name, environment, backend, variables)
+
+
+@pytest.fixture(scope="session")
+def runtime_definitions():
+    """Container definitions of the applied runtime by family, as JSON text: test_apply.py puts them here for test_image.py."""
+    return {}

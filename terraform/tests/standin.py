@@ -157,52 +157,6 @@ class StandIn:
         response.set_data(json.dumps(told))
         return response
 
-    # SSM (JSON): the public parameter that names Ubuntu's newest image.
-    def on_ssm(self, request, body):
-        name = json.loads(body or b"{}").get("Name", "")
-        if not name.startswith("/aws/service/canonical/"):
-            return None
-        arn = f"arn:aws:ssm:{scope_region(request)}::parameter{name}"
-        return answer({"Parameter": {"Name": name, "Type": "String", "Value": "ami-12c6146b", "Version": 1, "DataType": "aws:ec2:image", "ARN": arn}})
-
-    # Budgets (JSON): who is told, and tags. The rest is moto's.
-    def on_budgets(self, request, body):
-        data, operation = json.loads(body or b"{}"), request.headers.get("X-Amz-Target", "").split(".")[-1]
-        if operation == "CreateBudget":
-            self.tags["budget/" + data["Budget"]["BudgetName"]] = data.get("ResourceTags", [])
-        if operation == "CreateNotification":
-            self.notifications[notification_key(data)] = data["Subscribers"]
-        if operation == "DescribeSubscribersForNotification":
-            return answer({"Subscribers": self.notifications.get(notification_key(data), [])})
-        if operation == "ListTagsForResource":
-            return answer({"ResourceTags": self.tags.get(data["ResourceARN"].split(":")[-1], [])})
-        return None
-
-    # Application autoscaling (JSON): only tags.
-    def on_application_autoscaling(self, request, body):
-        data, operation = json.loads(body or b"{}"), request.headers.get("X-Amz-Target", "").split(".")[-1]
-        if operation == "RegisterScalableTarget" and "Tags" in data:
-            self.tags[data["ResourceId"]] = data["Tags"]
-        if operation == "TagResource":
-            self.tags[data["ResourceARN"]] = data["Tags"]
-            return answer({})
-        if operation == "ListTagsForResource":
-            return answer({"Tags": self.tags.get(data["ResourceARN"]) or next((t for k, t in self.tags.items() if k.startswith("service/")), {})})
-        return None
-
-    # ECS (JSON): remember each service's strategy, and put it back.
-    def after_ecs(self, request, body, response):
-        data, operation = json.loads(body or b"{}"), request.headers.get("X-Amz-Target", "").split(".")[-1]
-        if operation in ("CreateService", "UpdateService") and data.get("capacityProviderStrategy"):
-            self.strategies[(data.get("serviceName") or data["service"]).split("/")[-1]] = data["capacityProviderStrategy"]
-        if operation in ("CreateService", "UpdateService", "DescribeServices") and response.status_code == 200:
-            told = json.loads(response.get_data())
-            for service in told.get("services", [told.get("service")]):
-                service["capacityProviderStrategy"] = self.strategies.get(service["serviceName"], [])
-                service.pop("launchType", None)
-            response.set_data(json.dumps(told))
-        return response
-
     # EC2 (query protocol): remember descriptions, and put them back.
     def after_ec2(self, request, body, response):
         form = dict(pair.split("=", 1) for pair in body.decode().split("&") if "=" in pair)

@@ -101,9 +101,10 @@ def test_no_secret_is_in_a_state_or_a_plan(base, runtime, aws, backend):
         assert secret.encode() not in b"".join(zipfile.ZipFile(file).read(name) for name in zipfile.ZipFile(file).namelist())
 
 
-def test_task_definitions_agree_with_configs(runtime):
+def test_task_definitions_agree_with_configs(runtime, runtime_definitions):
     found = [r["values"] for r in iam.walk(runtime.state_json()["values"]["root_module"]) if r["type"] == "aws_ecs_task_definition"]
     assert sorted(task["family"] for task in found) == ["signalbox-app", "signalbox-grafana", "signalbox-load-tester", "signalbox-loki"]
+    runtime_definitions.update({task["family"]: task["container_definitions"] for task in found})
     assert tasks.problems(found, TERRAFORM.parent / "configs") == []
 
 
