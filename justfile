@@ -57,3 +57,21 @@ slo:
     cargo run -q -- dashboards
     PATH="$HOME/.cache/signalbox/backends/bin:$PATH" sloth --no-log generate -i configs/prometheus/slo.yaml -o configs/prometheus/rules/slo.yaml
 
+# Terraform: format, validate, tests with a mocked AWS, real applies to a stand-in, linters
+tf:
+    terraform/tests/run
+
+# The stack on AWS, by the hour (docs/aws.md): apply and wait until it is healthy
+[positional-arguments]
+aws-up *args:
+    terraform/aws up "$@"
+
+# Destroy what costs by the hour; network, data and images stay
+[positional-arguments]
+aws-down *args:
+    terraform/aws down "$@"
+
+# Prove the contract against the load balancer, through Grafana's API
+[positional-arguments]
+aws-verify *args:
+    terraform/aws verify "$@"

@@ -18,6 +18,7 @@ const fn rule(path: &'static str, is: &'static str, lost: &'static str) -> Rule 
     Rule { path, is, lost }
 }
 
+const INTERVAL: &str = "$__rate_interval is too short for the data";
 const EXEMPLAR: &str = "no way from an exemplar to its trace";
 const LOG: &str = "no way from a log line to its trace";
 const LOGS: &str = "no way from a trace to its logs";
@@ -30,7 +31,6 @@ const METRICS_SOURCE: &[Rule] = &[
     rule("datasources/uid=metrics/isDefault", "true", "Explore opens without a datasource"),
     rule("datasources/uid=metrics/jsonData/exemplarTraceIdDestinations/0/name", "trace_id", EXEMPLAR),
     rule("datasources/uid=metrics/jsonData/httpMethod", "POST", "long queries do not fit a URL"),
-    rule("datasources/uid=metrics/jsonData/timeInterval", "5s", "$__rate_interval is too short for the data"),
     rule("datasources/uid=logs/url", "${LOKI_URL}", "no logs"),
     rule("datasources/uid=logs/jsonData/derivedFields/0/matcherType", "label", LOG),
     rule("datasources/uid=logs/jsonData/derivedFields/0/matcherRegex", "trace_id", LOG),
@@ -39,6 +39,7 @@ const METRICS_SOURCE: &[Rule] = &[
 
 /// Where traces are in Tempo.
 const TRACES: &[Rule] = &[
+    rule("datasources/uid=metrics/jsonData/timeInterval", "5s", INTERVAL),
     rule("datasources/uid=metrics/jsonData/exemplarTraceIdDestinations/0/datasourceUid", "traces", EXEMPLAR),
     rule("datasources/uid=logs/jsonData/derivedFields/0/datasourceUid", "traces", LOG),
     rule("datasources/uid=traces/url", "${TEMPO_URL}", "no traces"),
@@ -84,6 +85,7 @@ const LGTM: &[Rule] = &[
 ];
 
 const AWS: &[Rule] = &[
+    rule("datasources/uid=metrics/jsonData/timeInterval", "${AMP_METRIC_INTERVAL}", INTERVAL),
     rule("datasources/uid=metrics/type", "${AMP_DATASOURCE_TYPE}", "AMP refuses unsigned queries"),
     rule("datasources/uid=metrics/url", "${AMP_QUERY_URL}", "no metrics"),
     rule("datasources/uid=metrics/jsonData/sigV4Auth", "true", "AMP refuses unsigned queries"),

@@ -1,0 +1,12 @@
+# The root module configures the provider.
+
+terraform {
+  required_version = ">= 1.11, < 2"
+
+  required_providers {
+    aws = {
+      source  = "hashicorp/aws"
+      version = "~> 5.100"
+    }
+  }
+}

@@ -1,0 +1,131 @@
+"""The AWS stand-in on a free port, and Terraform against it: what the tests in this folder share."""
+
+import json
+import os
+import pathlib
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import pytest
+
+TERRAFORM = pathlib.Path(__file__).resolve().parent.parent
+# Each call of Terraform ends, whatever the stand-in does: the provider retries a 500 for many minutes.
+DEADLINE = int(os.environ.get("SIGNALBOX_TF_DEADLINE", "600"))
+
+
+class Stack:
+    """One of the stacks, in a copy of the tree (so that no state or lock file is left in it)."""
+
+    def __init__(self, root, name, environment, backend=None, variables=None):
+        self.folder, self.environment, self.backend = root / "terraform" / name, environment, backend
+        self.variables = variables or {}
+
+    def run(self, *arguments, check=True, environment=None):
+        done = subprocess.run(
+            ["terraform", f"-chdir={self.folder}", *arguments], env={**self.environment, **(environment or {})},
+            capture_output=True, text=True, timeout=DEADLINE,
+        )
+        if check and done.returncode != 0:
+            raise AssertionError(f"terraform {' '.join(arguments)} in {self.folder.name}: exit {done.returncode}\n{done.stdout[-1500:]}\n{done.stderr[-6000:]}")
+        return done
+
+    def init(self):
+        backend = [f"-backend-config={key}={value}" for key, value in (self.backend or {}).items()]
+        self.run("init", "-input=false", "-lockfile=readonly", *backend)
+        return self
+
+    def set(self, **variables):
+        self.variables.update(variables)
+        return self
+
+    def _vars(self):
+        return [f"-var={key}={value if isinstance(value, str) else json.dumps(value)}" for key, value in self.variables.items()]
+
+    def apply(self):
+        self.run("apply", "-input=false", "-auto-approve", *self._vars())
+        return self
+
+    def destroy(self):
+        self.run("destroy", "-input=false", "-auto-approve", *self._vars())
+        return self.run("state", "list").stdout
+
+    def second_plan(self):
+        """What a plan right after apply would still change; empty is the promise."""
+        done = self.run("plan", "-input=false", "-detailed-exitcode", *self._vars(), check=False)
+        assert done.returncode in (0, 2), done.stderr
+        return "" if done.returncode == 0 else done.stdout
+
+    def plan(self, check=True, **environment):
+        return self.run("plan", "-input=false", *self._vars(), check=check, environment=environment)
+
+    def plan_json(self):
+        file = self.folder / "test.tfplan"
+        self.run("plan", "-input=false", f"-out={file}", *self._vars())
+        return json.loads(self.run("show", "-json", str(file)).stdout), file
+
+    def state_json(self):
+        return json.loads(self.run("show", "-json").stdout)
+
+    def outputs(self):
+        return {key: output["value"] for key, output in json.loads(self.run("output", "-json").stdout).items()}
+
+
+def free_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def aws():
+    """Address of a fresh, empty account."""
+    port = free_port()
+    log = open(os.environ.get("SIGNALBOX_MOTO_LOG", os.devnull), "w")
+    server = subprocess.Popen(
+        [sys.executable, TERRAFORM / "tests/standin.py", str(port)], stdout=log, stderr=log,
+        env={**os.environ, "MOTO_IAM_LOAD_MANAGED_POLICIES": "true"},
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                urllib.request.urlopen(f"{url}/moto-api/", timeout=2)
+                break
+            except OSError:
+                assert server.poll() is None, "the stand-in died"
+                assert time.monotonic() < deadline, "the stand-in did not start"
+                time.sleep(0.1)
+        yield url
+    finally:
+        server.terminate()
+        server.wait(10)
+
+
+@pytest.fixture(scope="session")
+def terraform(aws, tmp_path_factory):
+    """A function that gives a Stack by name."""
+    root = tmp_path_factory.mktemp("tree")
+    ignore = shutil.ignore_patterns(".terraform", "*.tfstate*", "*.tfplan", "__pycache__")
+    for folder in ("terraform", "configs"):
+        shutil.copytree(TERRAFORM.parent / folder, root / folder, ignore=ignore, symlinks=True)
+    for extra in ("compose.yaml",):
+        if (TERRAFORM.parent / extra).exists():
+            shutil.copy(TERRAFORM.parent / extra, root / extra)
+    environment = {
+        **{key: value for key, value in os.environ.items() if not key.startswith("AWS_")},
+        "AWS_ENDPOINT_URL": aws, "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_REGION": "ap-southeast-2", "AWS_EC2_METADATA_DISABLED": "true",
+        "TF_IN_AUTOMATION": "1", "TF_CLI_ARGS": "-no-color", "CHECKPOINT_DISABLE": "1",
+    }
+    return lambda name, backend=None, **variables: Stack(root, name, environment, backend, variables)
+
+
+@pytest.fixture(scope="session")
+def runtime_definitions():
+    """Container definitions of the applied runtime by family, as JSON text: test_apply.py puts them here for test_image.py."""
+    return {}
