@@ -36,7 +36,6 @@ let
         doInstallCargoArtifacts = false;
       }
     );
-  inherit (rust.packages) default;
 in
 {
   fmt = crane.cargoFmt { inherit (dev) src pname version; };
@@ -49,23 +48,13 @@ in
     programs.collector
     programs.loki
     programs.nginx
+    programs.tempo
+    programs.alloy
+    pkgs.sloth
+    pkgs.nodejs
   ] "";
   docs = crane.cargoDoc (dev // { RUSTDOCFLAGS = "-D warnings"; });
   licences = crane.cargoDeny (dev // { cargoDenyChecks = "licenses sources bans"; });
-  # Each config through its own program.
-  configs = cargoTest "configs" [
-    programs.collector
-    programs.loki
-    programs.tempo
-    programs.promtool
-    programs.nginx
-    programs.alloy
-  ] "--test 'config_*'";
-  dashboards = check "dashboards" [ default ] "signalbox dashboards --check";
-  alerts = cargoTest "alerts" [
-    programs.promtool
-    pkgs.sloth
-  ] "--test alerts";
   nix = check "nix" [
     pkgs.nixfmt
     pkgs.deadnix
@@ -73,10 +62,11 @@ in
   terraform = check "terraform" [ pkgs.opentofu ] ''
     tofu fmt -check -recursive terraform
   '';
-  # Entry points, users, sizes: of the images as they are.
+  # Of the images as they are; what each is told: tests/nix_wiring.rs.
   images = check "images" [ pkgs.jq ] ''
     jq -e 'to_entries | all(.value.size > 0 and .value.imageTag != "latest")' ${images.packages.images}/manifest.json
   '';
+  up = check "up" [ rust.packages.default ] "signalbox up --for 30s --verify";
   # The core stack against real Prometheus, Loki, Tempo and Grafana; the sandbox has its own loopback.
   stack = check "stack" [ ] ''
     SIGNALBOX_STATE=$TMPDIR/state ${stack.apps.stack.program} --for 60s --verify

@@ -195,6 +195,15 @@ async fn the_openapi_document_and_the_page_have_every_route() {
 }
 
 #[tokio::test]
+async fn work_waits_and_computes_within_limits() {
+    let app = start(config()).await;
+    assert_eq!(app.get("/work?ms=1&cpu_ms=2").await.json()["worked_ms"], 3);
+    for target in ["/work?ms=10001", "/work?cpu_ms=5001", "/work?cpu_ms=-1"] {
+        assert_eq!(app.get(target).await.status, 400, "{target}");
+    }
+}
+
+#[tokio::test]
 async fn a_body_above_one_mebibyte_is_413() {
     let app = start(config()).await;
     let declared = app.json("POST", "/tasks", &json!({ "title": "x".repeat(1 << 20) })).await;

@@ -129,3 +129,32 @@ async fn an_empty_console_says_what_to_do_and_a_stopped_one_that_it_is_gone() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+#[cfg(feature = "pyroscope")]
+async fn the_page_draws_the_flame_graph_of_a_service_and_of_a_span() {
+    in_a_browser(|browser| async move {
+        let directory = tempfile::tempdir().unwrap();
+        let console = browser::console(directory.path());
+        let (_app, base) = browser::app(&console, directory.path()).await;
+        let answer = reqwest::get(format!("{base}/work?ms=0&cpu_ms=300")).await.unwrap();
+        let trace = answer.headers()["x-trace-id"].to_str().unwrap().to_owned();
+
+        browser.client.goto(&console.page).await.unwrap();
+        let drawn = "return Number(document.querySelector('[data-testid=profile] [data-testid=flame]')?.dataset.samples) > 0";
+        browser.until("a flame graph of the service", drawn).await;
+        browser.run("document.querySelector('[data-testid=profile]').scrollIntoView()").await;
+        let frame = "[data-testid=profile] iframe";
+        assert!(browser.reads_in_frame(frame, "GET /work").await, "the drawing has no request");
+        browser.picture("profiles.png").await;
+
+        browser.client.goto(&format!("{}/#trace={trace}", console.page)).await.unwrap();
+        browser.click("[data-testid=span-row]").await;
+        let own = "return Number(document.querySelector('[data-testid=span-profile] [data-testid=flame]')?.dataset.samples) > 0";
+        browser.until("the flame graph of the span", own).await;
+        assert!(browser.reads_in_frame("[data-testid=span-profile] iframe", "stir").await, "the drawing lacks what computes");
+        browser.picture("profile-of-a-span.png").await;
+        assert_no_complaints(&browser).await;
+    })
+    .await;
+}

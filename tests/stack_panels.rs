@@ -8,7 +8,7 @@
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
-use signalbox::dashboards::{Needs, PanelQuery, Source, panel_queries};
+use signalbox::dashboards::{Needs, PanelQuery, Query, Source, panel_queries};
 
 /// Until when every panel must have data; a rate needs two points, a recording rule its first evaluation.
 const DEADLINE: Duration = Duration::from_secs(120);
@@ -25,20 +25,21 @@ const CHOICES: &[(&str, &[(&str, &str)])] = &[
 ];
 
 /// The query as a backend takes it.
-fn filled(expr: &str, choice: &[(&str, &str)]) -> String {
-    let mut text = expr.to_owned();
+fn filled(query: &Query, choice: &[(&str, &str)]) -> String {
+    let mut text = query.expr.clone();
     for (name, value) in choice {
         text = text.replace(&format!("${name}"), value);
     }
-    // What Grafana makes of them for 15 minutes on a wide screen and samples every 5 s.
-    text.replace("$__rate_interval", "20s").replace("$__range", "900s").replace("$__auto", "15s")
+    // What Grafana makes of them for 15 minutes on a wide screen.
+    let window = format!("{}s", query.shortest_rate_window());
+    text.replace("$__rate_interval", &window).replace("$__range", "900s").replace("$__auto", "15s")
 }
 
 #[test]
 fn what_grafana_would_fill_in_is_filled_in() {
     for query in panel_queries() {
         for (_, choice) in CHOICES {
-            let text = filled(&query.query.expr, choice);
+            let text = filled(&query.query, choice);
             assert!(!text.contains("$_") && !text.contains("${"), "{}: {}: {text}", query.dashboard, query.panel);
         }
     }
@@ -83,7 +84,7 @@ fn has_data(answer: &Value) -> bool {
 /// Asks once. `Ok(None)` where the backend is not there to ask.
 async fn ask(query: &PanelQuery, choice: &[(&str, &str)]) -> Result<Option<bool>, String> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
-    let expr = filled(&query.query.expr, choice);
+    let expr = filled(&query.query, choice);
     let times = |mut parameters: Vec<(&'static str, String)>| {
         if query.query.instant() {
             parameters.push(("time", now.to_string()));
@@ -151,8 +152,8 @@ async fn every_panel_of_every_dashboard_has_data() {
             match found {
                 Ok(Some(true)) => with_data += 1,
                 Ok(_) if !expected(query.needs) => passed_over.push(format!("{place}: {:?}", query.needs)),
-                Ok(_) => missing.push(format!("{place}: no data for {}", filled(&query.query.expr, choice))),
-                Err(error) => missing.push(format!("{place}: {error} for {}", filled(&query.query.expr, choice))),
+                Ok(_) => missing.push(format!("{place}: no data for {}", filled(&query.query, choice))),
+                Err(error) => missing.push(format!("{place}: {error} for {}", filled(&query.query, choice))),
             }
         }
     }

@@ -3,106 +3,20 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![cfg(feature = "console")]
 
-use std::collections::HashMap;
+#[path = "support/contract_stub.rs"]
+mod contract_stub;
+
 use std::process::Output;
-use std::sync::{Arc, Mutex};
 
-use axum::extract::{Path, Query, Request, State};
-use axum::http::StatusCode;
-use axum::response::IntoResponse;
-use axum::routing::get;
-use axum::{Json, Router};
-use serde_json::{Value, json};
-use signalbox::telemetry::names::{REQUESTS, SERVICE_APP, VERIFY_HEADER, attr};
+use axum::Router;
+use serde_json::Value;
+use signalbox::telemetry::names::REQUESTS;
 
-/// What both stubs know: the service writes what the console shows.
-#[derive(Default)]
-struct World {
-    /// Trace id -> the spans of the request.
-    traces: HashMap<String, Value>,
-    /// The stub does not store logs when this is set.
-    without_logs: bool,
-    logs: HashMap<String, Value>,
-    tokens: Vec<String>,
-}
-
-type Shared = Arc<Mutex<World>>;
-
-async fn service(State(world): State<Shared>, request: Request) -> impl IntoResponse {
-    let header = |name: &str| request.headers().get(name).unwrap().to_str().unwrap().to_owned();
-    let (traceparent, run) = (header("traceparent"), header(VERIFY_HEADER));
-    let [version, trace_id, parent, flags] = traceparent.split('-').collect::<Vec<_>>()[..] else { panic!() };
-    assert_eq!((version, flags, trace_id.len(), parent.len()), ("00", "01", 32, 16));
-    let target = request.uri().path_and_query().unwrap().as_str();
-    let row = REQUESTS.iter().find(|row| row.target == target && row.method == request.method().as_str());
-    let Some(row) = row else { return (StatusCode::NOT_FOUND, String::new()) };
-    let span = |id: &str, parent: &str, name: &str, kind: &str, attributes: Value| {
-        json!({"span_id": id, "parent_span_id": parent, "name": name, "kind": kind, "service": SERVICE_APP,
-               "status": {"code": if row.status >= 500 { "ERROR" } else { "UNSET" }, "message": ""},
-               "attributes": attributes, "events": []})
-    };
-    let attributes = json!({attr::HTTP_REQUEST_METHOD: row.method, attr::HTTP_ROUTE: row.route,
-                            attr::HTTP_RESPONSE_STATUS_CODE: row.status, attr::VERIFY_ID: run});
-    let server = span("00000000000000aa", parent, &format!("{} {}", row.method, row.route), "SERVER", attributes);
-    let mut spans = vec![server];
-    for name in row.child_spans {
-        let attributes = json!({attr::DB_SYSTEM_NAME: "sqlite"});
-        spans.push(span("00000000000000bb", "00000000000000aa", name, "CLIENT", attributes));
-    }
-    let mut world = world.lock().unwrap();
-    if let (Some(severity), false) = (row.log, world.without_logs) {
-        let log = json!({"time_unix_ms": 1.0, "severity": severity, "body": "done", "trace_id": trace_id,
-                         "span_id": "00000000000000aa", "attributes": {}});
-        world.logs.insert(trace_id.to_owned(), log);
-    }
-    world.traces.insert(trace_id.to_owned(), json!({ "spans": spans }));
-    (StatusCode::from_u16(row.status).unwrap(), format!("trace {trace_id}"))
-}
-
-async fn logs_of_trace(State(world): State<Shared>, Path(id): Path<String>) -> Json<Value> {
-    let log = world.lock().unwrap().logs.get(&id).cloned();
-    Json(json!({ "logs": log.into_iter().collect::<Vec<_>>() }))
-}
-
-async fn trace(State(world): State<Shared>, Path(id): Path<String>) -> Result<Json<Value>, StatusCode> {
-    world.lock().unwrap().traces.get(&id).cloned().map(Json).ok_or(StatusCode::NOT_FOUND)
-}
-
-async fn traces(State(world): State<Shared>, Query(query): Query<HashMap<String, String>>) -> Json<Value> {
-    let wanted = query["attr"].strip_prefix(&format!("{}=", attr::VERIFY_ID)).unwrap().to_owned();
-    let world = world.lock().unwrap();
-    let of_run = |trace: &Value| trace["spans"][0]["attributes"][attr::VERIFY_ID] == wanted.as_str();
-    let ids = world.traces.iter().filter(|(_, trace)| of_run(trace)).map(|(id, _)| json!({ "trace_id": id }));
-    Json(json!({ "traces": ids.collect::<Vec<_>>() }))
-}
-
-async fn empty() -> Json<Value> {
-    Json(json!({"logs": [], "metrics": [], "series": [], "exemplars": [], "services": []}))
-}
-
-async fn services(State(world): State<Shared>, request: Request) -> Json<Value> {
-    let token = request.headers().get("authorization").map(|value| value.to_str().unwrap().to_owned());
-    world.lock().unwrap().tokens.extend(token);
-    empty().await
-}
-
-async fn serve(router: Router) -> String {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap());
-    tokio::spawn(async move { axum::serve(listener, router).await });
-    url
-}
+use contract_stub::{Shared, console, nobody, serve, service};
 
 async fn verify(world: &Shared, args: &[&str]) -> Output {
     let app = serve(Router::new().fallback(service).with_state(world.clone())).await;
-    let console = Router::new()
-        .route("/api/v1/traces", get(traces))
-        .route("/api/v1/traces/{id}", get(trace))
-        .route("/api/v1/traces/{id}/logs", get(logs_of_trace))
-        .route("/api/v1/services", get(services))
-        .fallback(empty)
-        .with_state(world.clone());
-    let console = serve(console).await;
+    let console = serve(console(world)).await;
     let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_signalbox"));
     command.arg("verify").args(args).env("APP_URL", app).env("CONSOLE_URL", console);
     command.env("SIGNALBOX_VERIFY_TIMEOUT", "1s").env("SIGNALBOX_TOKEN", "secret").output().await.unwrap()
@@ -160,16 +74,8 @@ async fn junit_names_every_check() {
 }
 
 #[tokio::test]
-async fn a_stack_that_is_not_built_yet_is_refused() {
-    let output = verify(&Shared::default(), &["--stack", "core"]).await;
-    assert_eq!(output.status.code(), Some(64));
-    assert!(text(&output.stderr).contains("--stack=\"core\" is not valid"), "{output:?}");
-}
-
-#[tokio::test]
 async fn a_service_that_does_not_answer_is_named() {
-    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let url = format!("http://{free}");
+    let url = nobody();
     let output = verify(&Shared::default(), &["--app", &url]).await;
     let text = text(&output.stdout);
     assert_eq!(output.status.code(), Some(1));

@@ -116,7 +116,7 @@ fn routes() -> Vec<Route> {
         ),
         route(
             "/api/v1/profiles/flamegraph",
-            "Stacks merged into one tree, a node {name, total, self, children}",
+            "Stacks merged into one tree: nodes {name, total, self, parent}, each after its parent, the first the root",
             profiles::api::FLAMEGRAPH,
             get(profiles::api::flamegraph),
         ),

@@ -20,6 +20,11 @@ const RATE_WINDOW: &str = "$__rate_interval";
 /// Window of a count in LogQL: one step.
 pub(super) const LOG_WINDOW: &str = "$__auto";
 
+/// Seconds between samples that services push: `timeInterval` of the datasource.
+const PUSHED_EVERY: u64 = 5;
+/// Seconds between samples of hosts and backends: configs/collector/lgtm.yaml.
+const SCRAPED_EVERY: u64 = 15;
+
 /// A query of a panel.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Query {
@@ -30,6 +35,7 @@ pub struct Query {
     legend: String,
     shape: Shape,
     exemplars: bool,
+    scraped: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,13 +56,25 @@ pub(super) const CPU_PROFILE: &str = "process_cpu:cpu:nanoseconds:cpu:nanosecond
 
 impl Query {
     fn new(source: Source, expr: impl Into<String>, legend: &str, shape: Shape) -> Self {
-        Self { source, expr: expr.into(), legend: legend.to_owned(), shape, exemplars: false }
+        Self { source, expr: expr.into(), legend: legend.to_owned(), shape, exemplars: false, scraped: false }
     }
 
     /// With the exemplars of its histogram.
     pub(super) fn exemplars(mut self) -> Self {
         self.exemplars = true;
         self
+    }
+
+    /// Of programs that the collector scrapes: their samples come less often than those that are pushed.
+    pub(super) fn scraped(mut self) -> Self {
+        self.scraped = true;
+        self
+    }
+
+    /// Shortest window that Grafana makes of `$__rate_interval`, in seconds: four times the interval of samples.
+    #[must_use]
+    pub fn shortest_rate_window(&self) -> u64 {
+        4 * if self.scraped { SCRAPED_EVERY } else { PUSHED_EVERY }
     }
 
     /// Whether it wants one value a series, not a line.
@@ -69,6 +87,9 @@ impl Query {
     pub(super) fn target(&self, index: usize) -> Value {
         let ref_id = char::from(b'A' + u8::try_from(index).unwrap_or(25).min(25)).to_string();
         let mut target = self.body();
+        if self.scraped {
+            target["interval"] = json!(format!("{SCRAPED_EVERY}s"));
+        }
         target["refId"] = json!(ref_id);
         target["datasource"] = json!(SourceRef::from(self.source));
         target

@@ -49,7 +49,7 @@ use self::report::Summary;
 pub const TIMEOUT_VARIABLE: &str = "SIGNALBOX_VERIFY_TIMEOUT";
 /// `0`: no spike has been yet, so the checks of the spike are skipped. `up --verify` sets it for its first run.
 pub const SPIKE_VARIABLE: &str = "SIGNALBOX_VERIFY_SPIKE";
-/// The service's metric interval in milliseconds, where this process runs in the same environment.
+/// The service's metric interval in milliseconds, as the environment (or its file) gives it to all programs.
 const INTERVAL_VARIABLE: &str = "OTEL_METRIC_EXPORT_INTERVAL";
 /// Default of [`TIMEOUT_VARIABLE`] for the console.
 const TIMEOUT: Duration = Duration::from_secs(15);
@@ -69,19 +69,25 @@ pub async fn run(args: VerifyArgs) -> anyhow::Result<ExitCode> {
     let plan = plan::plan(&args).await?;
     let proof = Proof { backend: &plan.backends, run_id: &run_id, within };
     if args.format == Format::Text {
-        println!("verify: run {run_id}, service {app}, {}", plan.asked.join(", "));
+        let asked = if plan.asked.is_empty() { "no backend answers".to_owned() } else { plan.asked.join(", ") };
+        println!("verify: run {run_id}, service {app}, {asked}");
     }
-    let outcomes = prove(proof, &plan, &sender, after_spike, &args).await?;
+    let outcomes = prove(proof, &plan, &sender, after_spike, &args).await;
     Ok(print(&outcomes, &plan, &args))
 }
 
 fn within(stack: Stack) -> Result<Duration, InvalidSetting> {
     let parse = |text: &str| humantime::parse_duration(text).ok();
     let given = env::parsed(TIMEOUT_VARIABLE, "a duration such as 15s", parse)?;
-    let interval = env::parsed(INTERVAL_VARIABLE, "milliseconds", |text| text.parse().ok())?;
-    Ok(given.unwrap_or_else(|| match stack {
+    let interval = facts::setting(INTERVAL_VARIABLE);
+    let interval = match interval.parse() {
+        Ok(ms) => Duration::from_millis(ms),
+        Err(_) if interval.is_empty() => Duration::ZERO,
+        Err(_) => return Err(InvalidSetting::new(INTERVAL_VARIABLE, interval, "milliseconds")),
+    };
+    Ok(given.unwrap_or(match stack {
         Stack::Console => TIMEOUT,
-        _ => REAL_TIMEOUT + Duration::from_millis(interval.unwrap_or_default()) * 2,
+        _ => REAL_TIMEOUT + interval * 2,
     }))
 }
 
@@ -90,15 +96,13 @@ async fn ended((number, check): (usize, Check<'_>)) -> Outcome {
 }
 
 /// Sends everything, then looks for everything at once, so that the time of each check is its own.
-async fn prove(
-    proof: Proof<'_>,
-    plan: &Plan,
-    sender: &Sender,
-    after_spike: bool,
-    args: &VerifyArgs,
-) -> anyhow::Result<Vec<Outcome>> {
+async fn prove(proof: Proof<'_>, plan: &Plan, sender: &Sender, after_spike: bool, args: &VerifyArgs) -> Vec<Outcome> {
     let sent = contract::send_rows(proof.backend, sender).await;
     let life = traffic::live_task(sender).await;
+    let busy = match &plan.profiles {
+        Some(_) => Some(profile_checks::send(sender).await),
+        None => None,
+    };
     let mut checks = Vec::<Check<'_>>::new();
     for sent in &sent {
         checks.extend(contract::row_checks(proof, sent));
@@ -109,7 +113,9 @@ async fn prove(
     checks.extend(traffic::load_checks(proof, after_spike));
     if args.stack != Stack::Console {
         checks.extend(stack_checks::checks(proof, plan, args.stack, &life));
-        checks.extend(profile_checks::checks(proof, plan, args.stack)?);
+    }
+    if let (Some(profiles), Some(busy)) = (&plan.profiles, &busy) {
+        checks.extend(profile_checks::checks(proof, profiles, busy));
     }
     if args.stack == Stack::Aws {
         checks.extend(aws_checks::checks(proof, plan, &sent));
@@ -130,7 +136,7 @@ async fn prove(
         outcomes.push(outcome);
     }
     outcomes.sort_by_key(|outcome| outcome.number);
-    Ok(outcomes)
+    outcomes
 }
 
 /// What is known before anything is looked for; takes out the checks that lack a leg, one skipped outcome a leg.

@@ -12,6 +12,7 @@ use super::backends::grafana::Grafana;
 use super::backends::http::{Auth, Http};
 use super::backends::loki::Loki;
 use super::backends::prometheus::Prometheus;
+use super::backends::pyroscope::Profiles;
 use super::backends::tempo::Tempo;
 use super::backends::{BackendError, Backends, Logs, Metrics, Traces};
 use super::check::Verdict;
@@ -30,8 +31,8 @@ pub(crate) struct Plan {
     pub(crate) prometheus: Option<Prometheus>,
     /// Grafana, where it runs.
     pub(crate) grafana: Option<Grafana>,
-    /// Whether the backends are asked through Grafana.
-    pub(crate) through_grafana: bool,
+    /// Where profiles are, where the service profiles.
+    pub(crate) profiles: Option<Profiles>,
     /// Who is asked for what, for the heading.
     pub(crate) asked: Vec<String>,
     /// Programs that are missing: failed where the stack must have them, else skipped.
@@ -66,10 +67,10 @@ pub(crate) async fn plan(args: &VerifyArgs) -> anyhow::Result<Plan> {
     plan.grafana(args).await?;
     // Where Grafana is given by hand it is the way in: a load balancer shows it and nothing behind it.
     let through = plan.grafana.clone().filter(|_| args.grafana.is_some());
-    plan.through_grafana = through.is_some();
     plan.metrics(args.stack, through.as_ref()).await?;
     plan.logs(through.as_ref()).await?;
     plan.traces(args.stack, through.as_ref()).await?;
+    plan.profiles(args.stack, through.as_ref()).await?;
     Ok(plan)
 }
 
@@ -116,7 +117,7 @@ impl Plan {
                 self.asked.push(format!("Grafana {url}"));
                 self.grafana = Some(grafana);
             }
-            Err(error) if given => self.fail("Grafana", format!("{setting}={url}: {error}")),
+            Err(error) if given => self.fail("Grafana", format!("does not answer ({setting}={url}: {error})")),
             Err(error) => self.skip("Grafana", format!("does not run ({setting}={url}: {error})")),
         }
         Ok(())
@@ -220,6 +221,33 @@ impl Plan {
                 let console = format!("nor the console in its place (CONSOLE_URL={url}: {error})");
                 self.fail("Tempo", format!("does not answer ({lacking}), {console}"));
             }
+        }
+        Ok(())
+    }
+
+    /// Only `lgtm` promises profiles; any stack may have them.
+    async fn profiles(&mut self, stack: Stack, through: Option<&Grafana>) -> anyhow::Result<()> {
+        let url = facts::setting("PYROSCOPE_URL");
+        let token = env::text("PYROSCOPE_AUTH_TOKEN").or_else(|| env::text("SIGNALBOX_TOKEN"));
+        let (setting, http) = match through {
+            Some(grafana) if stack == Stack::Lgtm => ("Grafana's datasource".to_owned(), grafana.behind("profiles")),
+            _ if url.is_empty() => {
+                if stack == Stack::Lgtm {
+                    self.skip("Pyroscope", "PYROSCOPE_URL is not set, so the service does not profile".to_owned());
+                }
+                return Ok(());
+            }
+            _ => {
+                let url = address("PYROSCOPE_URL", url)?;
+                (format!("PYROSCOPE_URL={url}"), Http::new(&url, Auth::bearer(token))?)
+            }
+        };
+        match Profiles::at(http).await {
+            Ok(profiles) => {
+                self.asked.push(format!("profiles: {}", profiles.name()));
+                self.profiles = Some(profiles);
+            }
+            Err(error) => self.fail("Pyroscope", format!("does not answer ({setting}: {error})")),
         }
         Ok(())
     }

@@ -138,6 +138,21 @@ impl Browser {
         }
     }
 
+    /// Whether the document in a frame comes to hold a text.
+    #[cfg(feature = "pyroscope")]
+    pub(crate) async fn reads_in_frame(&self, css: &str, text: &str) -> bool {
+        self.client.find(Locator::Css(css)).await.unwrap().enter_frame().await.unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        let script = format!("return document.documentElement.textContent.includes('{text}')");
+        let mut found = false;
+        while !found && Instant::now() < deadline {
+            found = self.run(&script).await == json!(true);
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        self.client.clone().enter_parent_frame().await.unwrap();
+        found
+    }
+
     /// Saves what the window shows where SIGNALBOX_PICTURES names a directory.
     pub(crate) async fn picture(&self, name: &str) {
         let Some(directory) = std::env::var_os("SIGNALBOX_PICTURES") else { return };
@@ -203,6 +218,7 @@ pub(crate) async fn app(console: &Console, directory: &Path) -> (Process, String
     let base = format!("http://127.0.0.1:{port}");
     let mut command = signalbox(directory, "app");
     command.args(["app", "--port", &port.to_string()]);
+    command.env("PYROSCOPE_URL", &console.page).env("PYROSCOPE_UPLOAD_INTERVAL", "1s");
     let process = Process(exporting(&mut command, console).spawn().unwrap());
     let deadline = Instant::now() + PATIENCE;
     loop {

@@ -70,11 +70,15 @@ fn spans(run: u64, first: u64) -> serde_json::Value {
 impl Sender {
     /// Sends a batch of each kind every `every`, each once, until ended. `run` makes the trace ids this run's own.
     pub(crate) fn start(collector: String, run: u64, every: Duration, padding: usize) -> Self {
+        Self::start_at(0, collector, run, every, padding)
+    }
+
+    /// The same with ids from `first` on.
+    pub(crate) fn start_at(mut first: u64, collector: String, run: u64, every: Duration, padding: usize) -> Self {
         let sent = Arc::new(Sent::default());
         let shared = Arc::clone(&sent);
         let task = tokio::spawn(async move {
             let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().unwrap();
-            let mut first = 0;
             while !shared.ended.load(SeqCst) {
                 let pause = tokio::time::sleep(every);
                 let batch = first..first + BATCH;

@@ -15,13 +15,13 @@ use crate::app::extract::Params;
 const DEFAULT_MS: i64 = 200;
 const MAX_MS: i64 = 10_000;
 const MAX_CPU_MS: i64 = 5_000;
-/// Longest without letting other requests have the thread.
-const TURN: Duration = Duration::from_millis(2);
+/// How long it computes before other requests have their turn on the thread.
+const TURN: Duration = Duration::from_millis(5);
 
-/// Works for `ms` milliseconds (waits), then keeps a core busy for `cpu_ms`: something for a profile to show.
+/// Works for `ms` milliseconds (waits), then spends `cpu_ms` of CPU time: something for a profile to show.
 #[utoipa::path(get, path = "/work",
     params(("ms" = Option<i64>, Query, description = "0 to 10000 milliseconds; 200 when absent"),
-        ("cpu_ms" = Option<i64>, Query, description = "0 to 5000 milliseconds of computing after that; 0 when absent")),
+        ("cpu_ms" = Option<i64>, Query, description = "0 to 5000 milliseconds of CPU time to spend after that; 0 when absent")),
     responses(
         (status = 200, description = "done", body = Object),
         (status = 400, description = "ms or cpu_ms is outside its range", body = ErrorBody),
@@ -42,17 +42,26 @@ pub(crate) async fn work(State(state): State<AppState>, params: Params) -> Resul
     Ok(Json(json!({ "worked_ms": ms + cpu_ms })))
 }
 
+/// Computes until the given CPU time is spent, however long that takes on a busy machine.
 async fn compute(length: Duration) {
-    let start = Instant::now();
-    let mut number = 0;
-    while start.elapsed() < length {
-        let turn = Instant::now();
+    let (mut spent, mut number) = (Duration::ZERO, 0);
+    while spent < length {
+        let (turn, begin) = (Instant::now(), on_cpu());
         while turn.elapsed() < TURN {
             number = stir(number);
         }
+        // The task stays on its thread until it yields.
+        let used = on_cpu().zip(begin).map(|(end, begin)| end.saturating_sub(begin));
+        spent += used.unwrap_or_else(|| turn.elapsed());
         tokio::task::yield_now().await;
     }
     std::hint::black_box(number);
+}
+
+/// CPU time of this thread so far, where the system tells it (Linux).
+fn on_cpu() -> Option<Duration> {
+    let times = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    times.split(' ').next()?.parse().ok().map(Duration::from_nanos)
 }
 
 /// A few microseconds of arithmetic, under a name of its own in the flame graph.

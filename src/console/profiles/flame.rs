@@ -124,30 +124,32 @@ impl Flame<'_> {
         self.nodes.first().map_or(0, |root| root.total)
     }
 
-    /// The tree with at most `most` functions: the smallest of a parent become one child `other`.
+    /// The tree with at most `most` functions: the smallest of a parent become one child `other`. A list, each node after
+    /// its parent: nested as deep as stacks are, JSON would be beyond what readers take.
     pub(crate) fn json(&self, most: usize) -> Json {
         let mut totals: Vec<i64> = self.nodes.iter().map(|node| node.total).collect();
         totals.sort_unstable_by(|a, b| b.cmp(a));
         let least = totals.get(most.max(1)).map_or(0, |next| next.saturating_add(1));
+        let mut list: Vec<Json> = Vec::new();
+        let mut open = vec![(0, None)];
+        while let Some((at, parent)) = open.pop() {
+            let (node, place) = (&self.nodes[at], list.len());
+            list.push(json!({ "name": node.name, "total": node.total, "self": node.own, "parent": parent }));
+            let mut children: Vec<usize> = node.children.clone();
+            children.sort_by_key(|child| std::cmp::Reverse(self.nodes[*child].total));
+            let shown = children.partition_point(|child| self.nodes[*child].total >= least);
+            let rest: i64 = children[shown..].iter().map(|child| self.nodes[*child].total).sum();
+            if rest > 0 {
+                list.push(json!({ "name": "other", "total": rest, "self": rest, "parent": place }));
+            }
+            // The largest is popped first.
+            open.extend(children[..shown].iter().rev().map(|child| (*child, Some(place))));
+        }
         json!({
             "type": self.measure.map(|measure| &measure.id), "unit": self.measure.map(|measure| &measure.unit),
             "profiles": self.profiles, "samples": self.samples, "total": self.total(), "depth": self.depth,
-            "root": self.node(0, least),
+            "nodes": list,
         })
-    }
-
-    /// As deep as the deepest stack, which `pprof` bounds.
-    fn node(&self, at: usize, least: i64) -> Json {
-        let node = &self.nodes[at];
-        let mut children: Vec<usize> = node.children.clone();
-        children.sort_by_key(|child| std::cmp::Reverse(self.nodes[*child].total));
-        let shown = children.partition_point(|child| self.nodes[*child].total >= least);
-        let rest: i64 = children[shown..].iter().map(|child| self.nodes[*child].total).sum();
-        let mut list: Vec<Json> = children[..shown].iter().map(|child| self.node(*child, least)).collect();
-        if rest > 0 {
-            list.push(json!({ "name": "other", "total": rest, "self": rest, "children": [] }));
-        }
-        json!({ "name": node.name, "total": node.total, "self": node.own, "children": list })
     }
 
     /// Folded stacks, as flame graph tools read them.

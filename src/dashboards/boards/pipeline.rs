@@ -201,17 +201,17 @@ fn cardinality() -> Panel {
 
 fn targets() -> Panel {
     panel::timeseries("Targets", "1 where the collector could scrape the program, 0 where not.", Unit::Count)
-        .ask(range(format!("min by ({JOB}) ({})", target::UP), "{{job}}"))
+        .ask(range(format!("min by ({JOB}) ({})", target::UP), "{{job}}").scraped())
 }
 
 fn backend_memory() -> Panel {
     panel::timeseries("Memory of the backends", "Resident memory, by program.", Unit::Bytes)
         .needs(Needs::BackendMetrics)
-        .ask(range(sum_by(&[JOB], target::MEMORY), "{{job}}"))
+        .ask(range(sum_by(&[JOB], target::MEMORY), "{{job}}").scraped())
 }
 
 fn backend_cpu() -> Panel {
     panel::timeseries("Cores of the backends", "CPU seconds a second, by program.", Unit::Plain)
         .needs(Needs::BackendMetrics)
-        .ask(range(sum_by(&[JOB], &rate(target::CPU)), "{{job}}"))
+        .ask(range(sum_by(&[JOB], &rate(target::CPU)), "{{job}}").scraped())
 }

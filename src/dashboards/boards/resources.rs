@@ -92,7 +92,7 @@ fn queue() -> Panel {
 
 /// The node exporter's answer, or the host metrics receiver's where there is no node exporter.
 fn host(panel: Panel, node: &str, system: &str, legend: &str) -> Panel {
-    panel.needs(Needs::HostMetrics).ask(range(first_of(node, system), legend))
+    panel.needs(Needs::HostMetrics).ask(range(first_of(node, system), legend).scraped())
 }
 
 fn host_cpu() -> Panel {
@@ -123,7 +123,7 @@ fn host_memory() -> Panel {
     let used = series(system::MEMORY, &["state=\"used\""]);
     host(
         panel::timeseries("Memory", "Memory in use.", Unit::Ratio).warn(0.8, 0.9).threshold_lines().up_to(1.0),
-        &format!("1 - {} / {}", node::MEMORY_AVAILABLE, node::MEMORY_TOTAL),
+        &format!("1 - min by (instance) ({} / {})", node::MEMORY_AVAILABLE, node::MEMORY_TOTAL),
         &format!("sum by (instance) ({used}) / sum by (instance) ({})", system::MEMORY),
         "{{instance}}",
     )
@@ -133,7 +133,7 @@ fn host_faults() -> Panel {
     host(
         panel::timeseries("Major page faults", "Pages read from disk a second: memory is saturated.", Unit::PerSecond)
             .warn(10.0, 100.0),
-        &rate(node::MAJOR_FAULTS),
+        &sum_by(&["instance"], &rate(node::MAJOR_FAULTS)),
         &sum_by(&["instance"], &rate(&series(system::FAULTS, &["type=\"major\""]))),
         "{{instance}}",
     )
@@ -160,8 +160,11 @@ fn disk_queue() -> Panel {
 
 fn filesystem() -> Panel {
     let real = "fstype!~\"tmpfs|overlay|squashfs|ramfs\"";
-    let node =
-        format!("1 - {} / {}", series(node::FILESYSTEM_AVAILABLE, &[real]), series(node::FILESYSTEM_SIZE, &[real]));
+    let node = format!(
+        "1 - min by (instance, mountpoint) ({} / {})",
+        series(node::FILESYSTEM_AVAILABLE, &[real]),
+        series(node::FILESYSTEM_SIZE, &[real])
+    );
     let by = ["instance", "mountpoint"];
     let used = sum_by(&by, &series(system::FILESYSTEM, &["state=\"used\""]));
     let system = format!("{used} / {}", sum_by(&by, system::FILESYSTEM));

@@ -93,8 +93,14 @@ impl Work for Pusher {
         let ended = marks::ended();
         let reports = match self.sampler.report().map(|batch| batch.data) {
             Ok(ReportData::Reports(reports)) => reports,
-            // No other kind comes from a CPU sampler; an error leaves the samples where they are, for the next turn.
-            Ok(ReportData::RawPprof(_)) | Err(_) => Vec::new(),
+            // No other kind comes from a CPU sampler.
+            Ok(ReportData::RawPprof(_)) => Vec::new(),
+            // The samples and their marks stay for the next turn.
+            Err(error) => {
+                marks::keep(ended);
+                tracing::warn!(target: TARGET, error = %error, "the profiler could not be read");
+                return;
+            }
         };
         let (from, until) = (self.since, SystemTime::now());
         self.since = until;

@@ -106,6 +106,12 @@ pub(super) fn ended() -> Vec<u32> {
     std::mem::take(&mut slots().ended)
 }
 
+/// Keeps marks whose samples could not be read.
+#[cfg(feature = "pyroscope")]
+pub(super) fn keep(ended: Vec<u32>) {
+    slots().ended.extend(ended);
+}
+
 /// Frees marks for other spans, once the samples were read.
 #[cfg(feature = "pyroscope")]
 pub(super) fn release(ended: Vec<u32>) {

@@ -9,7 +9,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::env;
+use crate::{env, facts};
 
 use super::BackendError;
 use super::http::{Auth, Http};
@@ -33,7 +33,7 @@ impl Aws {
     pub(crate) fn from_env(service: &'static str) -> Result<Self, String> {
         let wanted = |name: &str| env::text(name).ok_or_else(|| format!("{name} is not set"));
         let region = env::text("AWS_REGION").or_else(|| env::text("AWS_DEFAULT_REGION"));
-        let region = region.ok_or("AWS_REGION is not set")?;
+        let region = region.unwrap_or_else(|| facts::setting("AWS_REGION"));
         let keys = Keys {
             access: wanted("AWS_ACCESS_KEY_ID")?,
             secret: wanted("AWS_SECRET_ACCESS_KEY")?,

@@ -29,7 +29,7 @@ pub(crate) const LOOK_BACK_S: u32 = 900;
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BackendError {
     /// No answer.
-    #[error("{url}: {}", chain(.source))]
+    #[error("{url}: {}", root(.source))]
     Send { url: String, source: reqwest::Error },
     /// An answer other than 2xx.
     #[error("{url} answered {status}: {body}")]
@@ -43,6 +43,15 @@ pub(crate) enum BackendError {
     /// The stack has no backend for this signal; its checks are not made, so nobody should ask.
     #[error("no backend of {0}")]
     Absent(&'static str),
+}
+
+/// The innermost cause: what reqwest says around "Connection refused" is the address, twice.
+fn root(error: &dyn std::error::Error) -> String {
+    let mut innermost = error;
+    while let Some(cause) = innermost.source() {
+        innermost = cause;
+    }
+    innermost.to_string()
 }
 
 /// An error with its causes: reqwest hides "connection refused" three levels down.

@@ -211,11 +211,12 @@ impl Prometheus {
         Ok(values.map(|(time, value)| (time * 1000.0, number(&value))).collect())
     }
 
-    /// Seconds that hold three samples: a rate needs two, and the interval of export is the sender's.
+    /// Seconds that hold two samples and a little more: a rate needs two, the interval of export is the sender's, and a
+    /// longer window would flatten the spike.
     async fn rate_window(&self, series: &str) -> Result<u32, BackendError> {
         let samples = self.value(&format!("max(count_over_time({series}[1m]))")).await?.unwrap_or(1.0).max(1.0);
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 3 and 180")]
-        Ok((180.0 / samples).ceil().max(3.0) as u32)
+        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 3 and 132")]
+        Ok((132.0 / samples).ceil().max(3.0) as u32)
     }
 
     /// `service.name` of everyone who sent something lately.
