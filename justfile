@@ -57,7 +57,6 @@ slo:
     cargo run -q -- dashboards
     PATH="$HOME/.cache/signalbox/backends/bin:$PATH" sloth --no-log generate -i configs/prometheus/slo.yaml -o configs/prometheus/rules/slo.yaml
 
-
 # Terraform: format, validate, tests with a mocked AWS, real applies to a stand-in, linters
 tf:
     terraform/tests/run

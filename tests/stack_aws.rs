@@ -47,7 +47,7 @@ async fn the_aws_variant_delivers_to_every_stand_in() {
         .await;
     let flushed = stack.client().post(format!("{loki}/flush")).send().await.unwrap();
     assert!(flushed.status().is_success(), "{flushed:?}");
-    let bucket = state.path().join("s3/signalbox-loki");
+    let bucket = state.path().join("s3/data/signalbox-loki");
     let chunk = |path: &std::path::PathBuf| path.starts_with(bucket.join("fake"));
     stack.eventually("a chunk in the bucket", SOON, async || files(&bucket).into_iter().find(chunk)).await;
 

@@ -54,8 +54,8 @@ async fn every_program_beside_the_core_does_its_part() {
 
     // nginx: the app through the public door.
     let task = json!({ "title": "kept in PostgreSQL" });
-    let answer = stack.client().post(url("/api/tasks")).json(&task).send().await.unwrap();
-    assert!(answer.status().is_success(), "nginx, /api/tasks: {answer:?}");
+    let answer = stack.client().post(url("/tasks")).json(&task).send().await.unwrap();
+    assert!(answer.status().is_success(), "nginx, /tasks: {answer:?}");
     // PostgreSQL: what was sent is a row there.
     assert!(rows_in_postgresql("SELECT title FROM tasks").contains("kept in PostgreSQL"));
     // The node exporter's scrape, the host's metrics, and metrics made of spans.

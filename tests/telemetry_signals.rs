@@ -118,6 +118,21 @@ async fn a_quiet_log_filter_does_not_end_traces() {
 }
 
 #[tokio::test]
+async fn a_library_that_only_asks_whether_it_may_log_costs_no_span() {
+    let (receiver, lines) = traced(&[], None, || {
+        for _ in 0..3 {
+            // What `log_enabled!` comes to, which sqlx asks after each query on whatever thread that runs.
+            let question = tracing::debug_span!("never kept");
+            tracing::dispatcher::get_default(|dispatch| dispatch.enabled(question.metadata().unwrap()));
+            tracing::info_span!("work after a question").in_scope(|| tracing::info!("inside"));
+        }
+    })
+    .await;
+    assert_eq!(receiver.taken.spans().len(), 3);
+    assert!(lines.iter().all(|line| line.get("trace_id").is_some()), "{lines:?}");
+}
+
+#[tokio::test]
 async fn an_exception_becomes_a_span_event_with_type_message_and_stack_trace() {
     let (receiver, _) = traced(&[], None, || {
         tracing::info_span!("work").in_scope(|| {

@@ -8,8 +8,9 @@ use opentelemetry::trace::TracerProvider;
 use opentelemetry_appender_tracing::layer::OpenTelemetryTracingBridge;
 use serde::ser::{SerializeMap, Serializer};
 use tracing::field::{Field, Visit};
+use tracing::subscriber::Interest;
 use tracing::{Event, Level, Metadata, Subscriber};
-use tracing_subscriber::filter::{EnvFilter, FilterExt, filter_fn};
+use tracing_subscriber::filter::{EnvFilter, FilterExt, dynamic_filter_fn, filter_fn};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt;
@@ -62,7 +63,7 @@ where
             .with_threads(false)
             .with_tracked_inactivity(false)
             .with_target(false)
-            .with_filter(filter_fn(traced))
+            .with_filter(dynamic_filter_fn(|metadata, _| traced(metadata)).with_callsite_filter(interest))
     });
     let records = pipeline.map(|pipeline| {
         OpenTelemetryTracingBridge::new(pipeline.logger_provider())
@@ -83,6 +84,17 @@ fn traced(metadata: &Metadata<'_>) -> bool {
         *metadata.level() <= Level::INFO
     } else {
         metadata.fields().field(attr::EXCEPTION_TYPE).is_some()
+    }
+}
+
+/// Every span is asked about anew, never from the callsite's cache. A library that only asks whether it may log (sqlx
+/// does, through `log`, after each query) leaves its answer behind in tracing-subscriber's thread-local state, and a
+/// span that is not asked about would inherit that "no" and be lost.
+fn interest(metadata: &'static Metadata<'static>) -> Interest {
+    match (traced(metadata), metadata.is_span()) {
+        (false, _) => Interest::never(),
+        (true, true) => Interest::sometimes(),
+        (true, false) => Interest::always(),
     }
 }
 
