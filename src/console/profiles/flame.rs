@@ -227,8 +227,8 @@ fn short(name: &str) -> String {
 /// A name that cannot be taken for a separator, a comment or a number of samples.
 fn foldable(name: &str) -> String {
     let mut text: String = short(name).chars().map(|c| if c == ';' || c.is_control() { ':' } else { c }).collect();
-    if text.trim().is_empty() || text.starts_with('#') || text.ends_with(|c: char| c.is_ascii_digit() || c == '.') {
-        // No space is left before a final number.
+    let last = text.rsplit(' ').next().unwrap_or_default();
+    if text.starts_with('#') || last.chars().all(|c| c.is_ascii_digit() || c == '.') {
         text = format!("‹{}›", text.trim());
     }
     text

@@ -16,6 +16,7 @@ use opentelemetry::SpanId;
 
 /// Name of a function that spells a digit, before its two hex digits. With debug information a name comes without its
 /// path, so it says all by itself.
+#[cfg(any(feature = "pyroscope", test))]
 const DIGIT: &str = "signalbox_mark_";
 /// Part of the path of every other function in here.
 #[cfg(feature = "pyroscope")]
