@@ -55,7 +55,15 @@ def resources(document):
     return list(walk((document.get("planned_values") or document.get("values") or {}).get("root_module", {})))
 
 
-def priced(stack, found, prices, usage, hours, task_hours):
+def private(document):
+    """Whether base's tasks run in private subnets: then they have no public address, whatever an older state of base said."""
+    return any(
+        type == "aws_nat_gateway" or type == "aws_vpc_endpoint" and values.get("vpc_endpoint_type") == "Interface"
+        for _, type, _, values in resources(document or {})
+    )
+
+
+def priced(found, prices, usage, hours, task_hours, without_addresses):
     """Yields (what, US dollars a month) for one stack that exists `hours` a month."""
     share, task_share = hours / usage["hours_in_month"], task_hours / usage["hours_in_month"]
     definitions = {module: values for _, type, module, values in found if type == "aws_ecs_task_definition"}
@@ -86,7 +94,7 @@ def priced(stack, found, prices, usage, hours, task_hours):
             if count > on_demand:
                 yield f"{values['name']}: {count - on_demand} task, Spot", task_hours * (count - on_demand) * (
                     cpu * prices["fargate-spot-vcpu"] + memory * prices["fargate-spot-gb"])
-            if any(network.get("assign_public_ip") for network in values.get("network_configuration") or []):
+            if not without_addresses and any(network.get("assign_public_ip") for network in values.get("network_configuration") or []):
                 yield f"{values['name']}: public address", task_hours * count * prices["ipv4"]
         elif type == "aws_instance":
             yield f"{values['instance_type']} instance", task_hours * prices[f"ec2-{values['instance_type']}"]
@@ -139,7 +147,8 @@ def month(profile, documents, prices, settings):
     for stack in wanted["stacks"]:
         hours = wanted["hours"].get(stack, usage["hours_in_month"])
         task_hours = wanted["hours"].get("tasks", hours)
-        lines += [(stack, *line) for line in priced(stack, resources(documents[stack]), prices, usage, hours, task_hours)]
+        lines += [(stack, *line) for line in priced(
+            resources(documents[stack]), prices, usage, hours, task_hours, private(documents.get("base")))]
     running = wanted["hours"].get("tasks") or min([wanted["hours"].get(s, usage["hours_in_month"]) for s in wanted["stacks"]])
     return lines + [("use", *line) for line in by_use(prices, usage, running)]
 

@@ -25,7 +25,8 @@ def files(configs, container):
     return {
         "collector": [configs / "collector/core.yaml", configs / "collector/aws.yaml"],
         "loki": [configs / "loki/loki.yaml"],
-        "grafana": [configs / "grafana/grafana.ini", *sorted((configs / "grafana/aws").rglob("*.yaml"))],
+        # Folders shared with the other variants are links, which rglob does not follow.
+        "grafana": [configs / "grafana/grafana.ini", *sorted(file for folder in (configs / "grafana/aws").iterdir() for file in folder.rglob("*.yaml"))],
     }.get(container, [])
 
 

@@ -123,13 +123,18 @@ def test_policies_fit_in_what_aws_allows(bootstrap):
 def test_every_profile_is_priced_and_the_default_fits_the_budget(base, runtime, single_host):
     settings = json.loads((cost.HERE / "profiles.json").read_text())
     stacks = {"base": base, "runtime": runtime, "single-host": single_host}
-    totals = {}
-    for name, profile in settings["profiles"].items():
-        documents = {}
-        for stack, variables in profile["stacks"].items():
+    totals, plans = {}, {}
+
+    def plan(stack, variables):
+        key = stack, json.dumps(variables)
+        if key not in plans:
             kept = dict(stacks[stack].variables)
-            documents[stack], _ = stacks[stack].set(**variables).plan_json()
+            plans[key], _ = stacks[stack].set(**variables).plan_json()
             stacks[stack].variables = kept
+        return plans[key]
+
+    for name, profile in settings["profiles"].items():
+        documents = {stack: plan(stack, variables) for stack, variables in profile["stacks"].items()}
         for region in ("ap-southeast-2", "us-east-1"):
             totals[name, region] = cost.total(cost.month(name, documents, cost.Prices(region), settings))
     if os.environ.get("SIGNALBOX_COST_TABLE"):
