@@ -75,13 +75,7 @@ async fn all_logs_are_stored(stack: &Stack, sent: &Sent, since: SystemTime) -> u
             return stored.values().filter(|times| **times > 1).count();
         }
         let few = &missing[..missing.len().min(10)];
-        assert!(
-            Instant::now() < deadline,
-            "{} of {} records lost, such as {few:?}\n{}",
-            missing.len(),
-            wanted.len(),
-            stack.logs()
-        );
+        assert!(Instant::now() < deadline, "{} of {} records lost, such as {few:?}\n{}", missing.len(), wanted.len(), stack.logs());
         tokio::time::sleep(Duration::from_secs(1)).await;
     }
 }
@@ -254,10 +248,7 @@ async fn a_full_disk_is_said_and_refused_and_no_crash_loop() {
     let said = log.lines().find(|line| line.contains("no space left"));
     println!("full disk: {} records acknowledged before; senders are told: {refusal}", sent.acknowledged());
     println!("full disk: the collector's log says: {}", said.unwrap_or("nothing"));
-    assert!(
-        said.is_some() || refusal.contains("no space left"),
-        "neither log nor answer says that the disk is full: {refusal}"
-    );
+    assert!(said.is_some() || refusal.contains("no space left"), "neither log nor answer says that the disk is full: {refusal}");
     let process = stack.process("collector");
     assert_eq!((process["restarts"].as_u64(), process["is_running"].as_bool()), (Some(0), Some(true)), "{process}");
     stack.compose(&["process", "start", "loki"]);
@@ -278,9 +269,6 @@ async fn a_full_disk_is_said_and_refused_and_no_crash_loop() {
     late.end().await;
     let stored = stored_logs(&stack, since).await.unwrap_or_default();
     let lost = wanted.iter().filter(|id| !stored.contains_key(id)).count();
-    println!(
-        "full disk: with Loki back the collector takes again; of {} acknowledged records {lost} are lost",
-        wanted.len()
-    );
+    println!("full disk: with Loki back the collector takes again; of {} acknowledged records {lost} are lost", wanted.len());
     stack.stop();
 }
