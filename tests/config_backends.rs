@@ -75,6 +75,7 @@ const TEMPO: &[Rule] = &[
     rule("storage/trace/local/path", "${SIGNALBOX_STATE}/tempo/blocks", "nowhere to store"),
     rule("storage/trace/wal/path", "${SIGNALBOX_STATE}/tempo/wal", "writes outside its folder"),
     rule("storage/trace/s3/bucket", "${TEMPO_S3_BUCKET:-signalbox-tempo}", "S3 cannot be chosen"),
+    rule("query_frontend/query_end_cutoff", "0s", "a search leaves the last 30 s out"),
     rule("live_store/wal/path", "${SIGNALBOX_STATE}/tempo/live-store", "3.0 writes to /var/tempo"),
     rule("live_store/shutdown_marker_dir", "${SIGNALBOX_STATE}/tempo/shutdown-marker", "3.0 writes to /var/tempo"),
     rule("live_store/max_trace_idle", "1s", "more traces are lost with a kill -9"),
