@@ -49,7 +49,8 @@ fn what_is_sent_stays_within_the_free_tier_of_the_managed_prometheus() {
     let mut up = Up::start(&["--for", "45s"]);
     let page = up.line(Duration::from_secs(60), |line| {
         let at = line.find("http://")?;
-        line.starts_with("console").then(|| line[at..].split_whitespace().next().unwrap().trim_end_matches('/').to_owned())
+        line.starts_with("console")
+            .then(|| line[at..].split_whitespace().next().unwrap().trim_end_matches('/').to_owned())
     });
     let (runtime, client) = (tokio::runtime::Runtime::new().unwrap(), reqwest::Client::new());
     let (mut most, end) = (0, Instant::now() + Duration::from_secs(40));
