@@ -47,7 +47,7 @@ in
         cargoExtraArgs = "--locked";
       }
     );
-    app = build "signalbox-app" "app" { };
+    app = build "signalbox-app" "app,pyroscope" { };
     console = build "signalbox-console" "console" { };
     # Its own, few sources and dependencies: see source.nix.
     probe = build "signalbox-probe" "''" {

@@ -21,10 +21,16 @@ struct Need {
     /// Asks for the version.
     version: &'static [&'static str],
     get: &'static str,
+    /// The mode runs without it and says so.
+    optional: bool,
 }
 
 const fn need(names: &'static [&'static str], version: &'static [&'static str], get: &'static str) -> Need {
-    Need { names, version, get }
+    Need { names, version, get, optional: false }
+}
+
+const fn optional(names: &'static [&'static str], version: &'static [&'static str], get: &'static str) -> Need {
+    Need { names, version, get, optional: true }
 }
 
 /// A way to run the stack.
@@ -56,15 +62,15 @@ const MODES: &[Mode] = &[
     },
     Mode {
         name: "native processes",
-        built: false,
-        start: "process-compose with configs/processes, or nix run .#stack",
+        built: true,
+        start: "just stack",
         needs: &[
-            need(&["process-compose"], &["version"], "nix develop, or go install its module"),
-            need(&["otelcol-contrib", "otelcol"], V, "nix develop, or built from backends/"),
-            need(&["prometheus"], V, "Debian: apt-get install prometheus"),
-            need(&["loki"], V, "nix develop, or built from backends/"),
-            need(&["tempo"], V, "nix develop; without it the console takes its role"),
-            need(&["grafana", "grafana-server"], V, "nix develop, or the vendor's package"),
+            need(&["process-compose"], &["version"], "nix develop, or just backends"),
+            need(&["otelcol-contrib", "otelcol"], V, "nix develop, or just backends"),
+            need(&["prometheus"], V, "nix develop, or just backends"),
+            need(&["loki"], V, "nix develop, or just backends"),
+            optional(&["tempo"], V, "nix develop; without it the console takes its role"),
+            optional(&["grafana", "grafana-server"], V, "nix develop, or the vendor's package"),
         ],
         programs: &["app", "collector", "prometheus", "loki", "tempo", "grafana"],
         ports_are_fixed: true,
@@ -137,6 +143,7 @@ struct ToolReport {
     path: Option<PathBuf>,
     version: Option<String>,
     get: &'static str,
+    optional: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -174,7 +181,7 @@ async fn examine(mode: &Mode) -> ModeReport {
     }
     let ports = mode.programs.iter().flat_map(|program| ports_of(program)).collect::<Vec<_>>();
     let mut notes = Vec::new();
-    let mut ready = mode.built && tools.iter().all(|tool| tool.path.is_some());
+    let mut ready = mode.built && tools.iter().all(|tool| tool.optional || tool.path.is_some());
     if mode.ports_are_fixed {
         ready &= ports.iter().all(|port| port.free);
     } else if ports.iter().any(|port| !port.free) {
@@ -219,13 +226,23 @@ async fn look_for(need: &Need) -> ToolReport {
         Some(path) => version_of(path, need.version).await,
         None => None,
     };
-    ToolReport { names: need.names, path, version, get: need.get }
+    ToolReport { names: need.names, path, version, get: need.get, optional: need.optional }
+}
+
+/// Where `just backends` puts what it builds (backends/get).
+fn backends() -> Option<PathBuf> {
+    let cache = || {
+        let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".cache"));
+        std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from).or(home).map(|cache| cache.join("signalbox/backends"))
+    };
+    std::env::var_os("SIGNALBOX_BACKENDS").map(PathBuf::from).or_else(cache).map(|folder| folder.join("bin"))
 }
 
 fn on_path(name: &str) -> Option<PathBuf> {
     use std::os::unix::fs::PermissionsExt;
     let path = std::env::var_os("PATH")?;
     std::env::split_paths(&path)
+        .chain(backends())
         .map(|folder| folder.join(name))
         .find(|file| file.metadata().is_ok_and(|data| data.is_file() && data.permissions().mode() & 0o111 != 0))
 }

@@ -3,7 +3,6 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
@@ -113,10 +112,6 @@ impl Drop for Door {
     }
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 /// Answers with its name and what it was asked.
 async fn stub(name: &'static str) -> u16 {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -142,7 +137,7 @@ async fn door() -> Option<Door> {
         });
         addresses.push((format!("server {host}:{port}"), format!("server 127.0.0.1:{}", stub.await)));
     }
-    let port = free_port();
+    let port = programs::free_port();
     addresses[0].1 = format!("listen 127.0.0.1:{port}");
     let config = copy(prefix.path(), "nginx.conf", &addresses);
     let mut command = Command::new(nginx);

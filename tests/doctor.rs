@@ -5,7 +5,13 @@
 use std::process::{Command, Output};
 
 fn doctor(args: &[&str], path: &str) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_signalbox")).arg("doctor").args(args).env("PATH", path).output().unwrap()
+    Command::new(env!("CARGO_BIN_EXE_signalbox"))
+        .arg("doctor")
+        .args(args)
+        .env("PATH", path)
+        .env("SIGNALBOX_BACKENDS", "/nowhere")
+        .output()
+        .unwrap()
 }
 
 #[test]
@@ -34,6 +40,27 @@ fn a_tool_on_the_path_is_shown_with_its_version() {
     let output = doctor(&[], folder.path().to_str().unwrap());
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(text.lines().any(|line| line.contains("has") && line.contains("OpenTofu v1.2.3")), "{text}");
+}
+
+#[test]
+fn what_just_backends_built_is_found_and_an_optional_tool_does_not_stand_in_the_way() {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("bin")).unwrap();
+    for name in ["process-compose", "otelcol", "prometheus", "loki"] {
+        let tool = folder.path().join("bin").join(name);
+        std::fs::write(&tool, "#!/bin/sh\necho 1.2.3\n").unwrap();
+        std::fs::set_permissions(&tool, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_signalbox"));
+    command.args(["doctor", "--json"]).env("PATH", "/nowhere").env("SIGNALBOX_BACKENDS", folder.path());
+    let report: serde_json::Value = serde_json::from_slice(&command.output().unwrap().stdout).unwrap();
+    let native = &report["modes"][1];
+    let lacks = native["tools"].as_array().unwrap().iter().filter(|tool| tool["path"].is_null());
+    assert!(lacks.clone().count() == 2 && lacks.clone().all(|tool| tool["optional"] == true), "{native}");
+    // Its ports are fixed, and on this machine someone may have one.
+    let free = native["ports"].as_array().unwrap().iter().all(|port| port["free"] == true);
+    assert_eq!(native["ready"], free, "{native}");
 }
 
 #[test]

@@ -33,8 +33,11 @@ const ADDRESSES: &[(&str, &str, &str)] = &[
 /// Addresses of nobody in the stack.
 const ELSEWHERE: &[&str] = &["ALERT_WEBHOOK_URL"];
 
-/// The two files, each with the host of a program.
-fn environments() -> [(&'static str, BTreeMap<String, String>, fn(&str) -> &str); 2] {
+/// A file's name, what it sets, and the host that it gives a program.
+type Environment = (&'static str, BTreeMap<String, String>, fn(&str) -> &str);
+
+/// The two files.
+fn environments() -> [Environment; 2] {
     let cluster = dotenvy::from_read_iter(include_str!("../configs/environments/cluster.env").as_bytes());
     [
         ("local.env", facts::local_settings().clone(), |_| "127.0.0.1"),

@@ -105,7 +105,7 @@ struct Pulling {
 
 impl Pulling {
     fn start(state: &Path) -> Self {
-        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = programs::free_port();
         let config = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs/prometheus/pull.yaml");
         let child = Command::new(programs::find("prometheus").unwrap())
             .arg(format!("--config.file={}", config.display()))

@@ -39,11 +39,6 @@ impl Drop for Running {
     }
 }
 
-/// A port that was free a moment ago.
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 /// Asks until the answer is wanted; panics after a minute with the last one and the log.
 async fn until<T>(what: &str, log: &Path, url: &str, wanted: impl Fn(u16, &str) -> Option<T>) -> T {
     let end = Instant::now() + Duration::from_secs(60);
@@ -89,7 +84,7 @@ fn prometheus(program: &Path, data: &Path, scratch: &Path, port: u16) -> Running
 #[ignore = "needs the real backends: just stack-test"]
 async fn a_snapshot_of_prometheus_is_restored_into_an_empty_state() {
     let Some(program) = programs::find_or_say("prometheus") else { return };
-    let (scratch, port) = (tempfile::tempdir().unwrap(), free_port());
+    let (scratch, port) = (tempfile::tempdir().unwrap(), programs::free_port());
     let log = scratch.path().join("prometheus.log");
     let base = format!("http://127.0.0.1:{port}/api/v1");
     let value = |body: &str| {
@@ -131,7 +126,7 @@ fn loki(program: &Path, state: &Path, ports: (u16, u16), log: &Path) -> Running 
 #[ignore = "needs the real backends: just stack-test"]
 async fn a_copy_of_loki_is_restored_into_an_empty_state() {
     let Some(program) = programs::find_or_say("loki") else { return };
-    let (scratch, ports) = (tempfile::tempdir().unwrap(), (free_port(), free_port()));
+    let (scratch, ports) = (tempfile::tempdir().unwrap(), (programs::free_port(), programs::free_port()));
     let log = scratch.path().join("loki.log");
     let base = format!("http://127.0.0.1:{}", ports.0);
     let (old, new) = (scratch.path().join("old"), scratch.path().join("new"));

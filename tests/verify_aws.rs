@@ -30,10 +30,6 @@ impl Drop for Running {
     }
 }
 
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 const KEYS: [(&str, &str); 4] = [
     ("AWS_REGION", "us-east-1"),
     ("AWS_ACCESS_KEY_ID", "testing"),
@@ -48,7 +44,7 @@ async fn moto() -> Option<(Running, String)> {
         programs::not_run("moto");
         return None;
     }
-    let port = free_port();
+    let port = programs::free_port();
     let mut command = Command::new("python3");
     command.args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &port.to_string()]);
     let child = Running(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
@@ -149,7 +145,7 @@ async fn a_segment_goes_through_the_real_daemon() {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("daemon.yaml");
     let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let tcp = free_port();
+    let tcp = programs::free_port();
     let text_of = format!(
         "Version: 2\nEndpoint: \"{url}\"\nRegion: us-east-1\nLocalMode: true\n\
          Socket:\n  UDPAddress: \"{udp}\"\n  TCPAddress: \"127.0.0.1:{tcp}\"\n"

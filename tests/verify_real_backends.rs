@@ -23,10 +23,6 @@ impl Drop for Running {
     }
 }
 
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 fn spawn(command: &mut Command) -> Running {
     Running(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap())
 }
@@ -72,7 +68,7 @@ analytics: {{ reporting_enabled: false }}
 async fn stack(exemplars: bool) -> Option<Stack> {
     let (prometheus, loki) = (programs::find_or_say("prometheus")?, programs::find_or_say("loki")?);
     let folder = tempfile::tempdir().unwrap();
-    let metrics = free_port();
+    let metrics = programs::free_port();
     std::fs::write(folder.path().join("prometheus.yaml"), "global: {}\n").unwrap();
     let mut command = Command::new(prometheus);
     command.current_dir(folder.path()).args(["--config.file=prometheus.yaml", "--storage.tsdb.path=data"]);
@@ -81,7 +77,7 @@ async fn stack(exemplars: bool) -> Option<Stack> {
         command.arg("--enable-feature=exemplar-storage");
     }
     let mut children = vec![spawn(&mut command)];
-    let (logs, grpc) = (free_port(), free_port());
+    let (logs, grpc) = (programs::free_port(), programs::free_port());
     let config = folder.path().join("loki.yaml");
     std::fs::write(&config, loki_config(folder.path(), logs, grpc)).unwrap();
     children.push(spawn(Command::new(loki).current_dir(folder.path()).arg("-config.file").arg(&config)));
@@ -105,7 +101,7 @@ async fn stack(exemplars: bool) -> Option<Stack> {
             ("PROMETHEUS_URL", metrics),
             ("LOKI_URL", logs),
             ("CONSOLE_URL", format!("http://{}", console.page)),
-            ("TEMPO_URL", format!("http://127.0.0.1:{}", free_port())),
+            ("TEMPO_URL", format!("http://127.0.0.1:{}", programs::free_port())),
             ("GRAFANA_URL", String::new()),
         ],
         _children: children,
@@ -116,7 +112,7 @@ async fn stack(exemplars: bool) -> Option<Stack> {
 
 /// Starts the service with further variables and verifies it; what was printed.
 async fn verify(stack: &Stack, app: &[(&str, &str)], within: &str) -> String {
-    let port = free_port();
+    let port = programs::free_port();
     let url = format!("http://127.0.0.1:{port}");
     let mut command = Command::new(env!("CARGO_BIN_EXE_signalbox"));
     command.arg("app").env("PORT", port.to_string()).envs(stack.app.iter().cloned()).envs(app.iter().copied());
@@ -158,7 +154,7 @@ async fn every_signal_is_found_in_the_real_prometheus_and_the_real_loki() {
 #[tokio::test]
 async fn an_unplugged_leg_fails_its_own_checks_and_no_others() {
     let Some(stack) = stack(false).await else { return };
-    let dead = format!("http://127.0.0.1:{}/otlp/v1/logs", free_port());
+    let dead = format!("http://127.0.0.1:{}/otlp/v1/logs", programs::free_port());
     let text = verify(&stack, &[("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", &dead)], "10s").await;
     let failures = failures(&text);
     for start in [

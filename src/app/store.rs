@@ -269,10 +269,11 @@ async fn sqlite(url: &str) -> Result<(Pool, String), StoreError> {
     let options = SqliteConnectOptions::from_str(url).map_err(StoreError::Connect)?.busy_timeout(ACQUIRE_TIMEOUT);
     let pool = SqlitePoolOptions::new().acquire_timeout(ACQUIRE_TIMEOUT);
     let in_memory = url.contains(":memory:") || url.contains("mode=memory");
-    // A database in memory lives as long as its connection: exactly one, never given up.
+    // A database in memory lives as long as its connection: exactly one, never given up, and not tried before use either,
+    // because a trial that takes too long on a busy machine closes it, and the tables with it.
     let (pool, options, namespace) = if in_memory {
         (
-            pool.min_connections(1).max_connections(1).idle_timeout(None).max_lifetime(None),
+            pool.min_connections(1).max_connections(1).idle_timeout(None).max_lifetime(None).test_before_acquire(false),
             options,
             ":memory:".to_owned(),
         )

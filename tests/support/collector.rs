@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::io::Read;
-use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
@@ -141,15 +140,11 @@ impl Drop for Collector {
     }
 }
 
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 impl Collector {
     /// Starts core + local with its state in `state`; `backend` stands for Tempo, Loki and Prometheus. `more` is merged on
     /// top.
     pub(crate) async fn start(program: &Path, state: &Path, backend: &str, more: &str) -> Self {
-        let [grpc, http, pull, own, health] = std::array::from_fn(|_| free_port());
+        let [grpc, http, pull, own, health] = std::array::from_fn(|_| crate::programs::free_port());
         let overlay = format!(
             "receivers: {{ otlp: {{ protocols: {{ grpc: {{ endpoint: '127.0.0.1:{grpc}' }}, http: {{ endpoint: '127.0.0.1:{http}' }} }} }} }}\n\
              exporters: {{ prometheus: {{ endpoint: '127.0.0.1:{pull}' }} }}\n\

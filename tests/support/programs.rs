@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 /// Where a program is: in `SIGNALBOX_BACKENDS` (or its `bin`), then where `just backends` puts them without it, then on
 /// PATH (and in `/usr/sbin`, which a user's PATH may lack on Debian).
@@ -38,4 +39,17 @@ pub(crate) fn check(command: &mut Command) -> Result<String, String> {
     let output = command.output().map_err(|error| format!("{command:?}: {error}"))?;
     let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     if output.status.success() { Ok(said) } else { Err(format!("{command:?}: {}\n{said}", output.status)) }
+}
+
+/// A port for a program that cannot take port 0 and say which it got. Below the kernel's range for outgoing connections, so
+/// that none of those takes it before the program does.
+pub(crate) fn free_port() -> u16 {
+    static NEXT: AtomicU16 = AtomicU16::new(0);
+    loop {
+        let step = u32::from(NEXT.fetch_add(1, Ordering::Relaxed)) + std::process::id().wrapping_mul(61);
+        let port = u16::try_from(20_000 + step % 12_000).unwrap();
+        if std::net::TcpListener::bind(("127.0.0.1", port)).is_ok() {
+            return port;
+        }
+    }
 }

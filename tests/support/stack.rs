@@ -90,7 +90,7 @@ impl Stack {
 
     /// Asks it to stop as Ctrl-C does, and waits: nothing of it may be left.
     pub(crate) fn stop(self) -> String {
-        let pids: Vec<Pid> = self.processes().iter().filter_map(|process| pid_of(process)).collect();
+        let pids: Vec<Pid> = self.processes().iter().filter_map(pid_of).collect();
         kill(Pid::from_raw(self.child.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
         let (_, output) = self.end(Duration::from_secs(120));
         assert!(pids.iter().all(|pid| kill(*pid, None).is_err()), "a process is left: {pids:?}\n{output}");

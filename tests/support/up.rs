@@ -1,5 +1,7 @@
 //! Starts the real `signalbox up` with a state directory of its own. Used by `tests/up_*.rs`.
 
+#![allow(dead_code, reason = "each test file uses a part of this")]
+
 use std::io::{BufRead, BufReader, Read};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};

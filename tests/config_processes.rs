@@ -1,0 +1,108 @@
+//! configs/processes: every process is a program of the stack on its own port, has a log that rotates and a way to tell
+//! that it is ready, and stops in order. process-compose itself reads the files where it can be had.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_yaml_ng::Value;
+use signalbox::facts;
+
+#[path = "support/programs.rs"]
+mod programs;
+
+const VARIANTS: [&str; 3] = ["core", "lgtm", "aws"];
+
+fn file(variant: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("configs/processes/{variant}.yaml"))
+}
+
+/// Processes by name as one file has them.
+fn processes(variant: &str) -> BTreeMap<String, Value> {
+    let mut document: Value = serde_yaml_ng::from_str(&std::fs::read_to_string(file(variant)).unwrap()).unwrap();
+    document.apply_merge().unwrap();
+    serde_yaml_ng::from_value(document["processes"].clone()).unwrap()
+}
+
+/// Processes of a variant: those of the core, and what its own file says otherwise.
+fn variant(name: &str) -> BTreeMap<String, Value> {
+    let mut all = processes("core");
+    for (process, says) in if name == "core" { BTreeMap::new() } else { processes(name) } {
+        let known = all.entry(process).or_insert_with(|| Value::Mapping(serde_yaml_ng::Mapping::new()));
+        for (key, value) in says.as_mapping().unwrap() {
+            if key == "depends_on" && known[key].is_mapping() {
+                known[key].as_mapping_mut().unwrap().extend(value.as_mapping().unwrap().clone());
+            } else {
+                known[key] = value.clone();
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn every_process_has_a_rotating_log_and_says_when_it_is_ready() {
+    for name in VARIANTS {
+        for (process, says) in variant(name) {
+            let log = says["log_location"].as_str().unwrap_or_else(|| panic!("{name}: {process} has no log"));
+            assert_eq!(log, format!("${{SIGNALBOX_STATE}}/logs/{process}.log"), "{name}: {process}");
+            let rotation = &says["log_configuration"]["rotation"];
+            assert!(rotation["max_size_mb"].is_u64() && rotation["max_backups"].is_u64(), "{name}: {process}");
+            assert!(says["shutdown"]["timeout_seconds"].is_u64(), "{name}: {process} may hang the shutdown");
+            // The load tester ends by itself; the X-Ray daemon answers nobody.
+            if !["load", "xray-daemon"].contains(&process.as_str()) {
+                assert_eq!(says["availability"]["restart"], "always", "{name}: {process}");
+                assert_eq!(says["readiness_probe"]["period_seconds"], 1, "{name}: {process}");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_process_is_a_program_of_the_stack_on_its_own_ports() {
+    let number = regex::Regex::new(r"(?:127\.0\.0\.1:|\$\{SIGNALBOX_BIND\}:|port )(\d+)").unwrap();
+    for name in VARIANTS {
+        for (process, says) in variant(name) {
+            let mut ports: Vec<u16> = facts::program(&process).ports.values().copied().collect();
+            if process == "console" {
+                ports.extend(facts::program("tempo").ports.values());
+            }
+            let text = format!("{:?} {:?}", says["command"], says["readiness_probe"]);
+            for port in number.captures_iter(&text) {
+                let port = port[1].parse().unwrap();
+                assert!(ports.contains(&port), "{name}: {process} uses {port}, configs/stack.json has {ports:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn load_stops_before_the_app_the_app_before_the_collector_and_backends_last() {
+    let core: Value = serde_yaml_ng::from_str(&std::fs::read_to_string(file("core")).unwrap()).unwrap();
+    assert_eq!(core["ordered_shutdown"], true);
+    // A process stops when nothing that depends on it runs any more.
+    for name in VARIANTS {
+        let all = variant(name);
+        let needs = |process: &str, other: &str| !all[process]["depends_on"][other].is_null();
+        assert!(needs("load", "app") && needs("app", "collector"), "{name}");
+        let backends = ["prometheus", "loki", "tempo", "console", "mimir", "aws"];
+        for backend in backends.into_iter().filter(|backend| all.contains_key(*backend)) {
+            assert!(needs("collector", backend), "{name}: {backend} would stop before the collector has told it all");
+        }
+    }
+}
+
+#[test]
+fn process_compose_reads_every_variant() {
+    let Some(program) = programs::find_or_say("process-compose") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    for name in VARIANTS {
+        let mut command = Command::new(&program);
+        command.envs(facts::local_settings()).env("SIGNALBOX_STATE", folder.path()).env("SIGNALBOX_CONFIGS", "configs");
+        command.envs([("PC_DISABLE_DOTENV", "1"), ("CONSOLE_DISABLED", "false"), ("PC_LOG_FILE", "/dev/null")]);
+        let said = programs::check(command.arg("-f").arg(file(name)).arg("--dry-run")).unwrap();
+        assert!(said.contains(&format!("Validated {} configured processes", variant(name).len())), "{name}: {said}");
+    }
+}
