@@ -75,6 +75,11 @@ const TEMPO: &[Rule] = &[
     rule("storage/trace/local/path", "${SIGNALBOX_STATE}/tempo/blocks", "nowhere to store"),
     rule("storage/trace/wal/path", "${SIGNALBOX_STATE}/tempo/wal", "writes outside its folder"),
     rule("storage/trace/s3/bucket", "${TEMPO_S3_BUCKET:-signalbox-tempo}", "S3 cannot be chosen"),
+    rule("live_store/wal/path", "${SIGNALBOX_STATE}/tempo/live-store", "3.0 writes to /var/tempo"),
+    rule("live_store/shutdown_marker_dir", "${SIGNALBOX_STATE}/tempo/shutdown-marker", "3.0 writes to /var/tempo"),
+    rule("live_store/max_trace_idle", "1s", "more traces are lost with a kill -9"),
+    rule("backend_scheduler/local_work_path", "${SIGNALBOX_STATE}/tempo/scheduler", "3.0 writes to /var/tempo"),
+    rule("backend_worker/finish_on_shutdown_timeout", "5s", "3.0 is killed before it has stopped"),
     rule("overrides/defaults/compaction/block_retention", "${TEMPO_RETENTION:-168h}", DISK),
     rule("usage_report/reporting_enabled", "false", HOME),
 ];
@@ -173,12 +178,12 @@ fn no_ring_gossips_on_every_interface() {
 
 #[test]
 fn tempos_shared_file_has_no_block_that_only_one_version_knows() {
-    let only_one = ["ingester", "ingester_client", "compactor", "metrics_generator_client", "memory"];
-    let only_three = ["live_store", "block_builder", "backend_scheduler", "backend_worker", "ingest"];
+    let old = ["ingester", "ingester_client", "compactor", "metrics_generator_client"];
+    let new = ["memory", "query_frontend/query_end_cutoff", "live_store/block_reclaim_grace"];
     for file in ["configs/tempo/tempo.yaml", "configs/tempo/metrics-generator.yaml"] {
         let config = read(file);
-        for block in only_one.iter().chain(&only_three) {
-            assert!(config.get(block).is_none(), "{file}: `{block}` is not in both 2.10 and 3.0");
+        for block in old.iter().chain(&new) {
+            assert!(yaml::get(&config, block).is_none(), "{file}: `{block}` is not in both 2.10 and 3.0");
         }
     }
 }

@@ -135,7 +135,12 @@ impl Plan {
             let candidate = Prometheus::new(mimir(&url)?);
             match ready(async || candidate.ready().await).await {
                 Ok(()) => {
-                    self.asked.push(format!("metrics: Mimir {url}"));
+                    if candidate.is_mimir().await {
+                        self.asked.push(format!("metrics: Mimir {url}"));
+                    } else {
+                        self.asked.push(format!("metrics: Prometheus {url} in Mimir's place"));
+                        self.skip("Mimir", format!("does not run; Prometheus answers in its place (MIMIR_URL={url})"));
+                    }
                     self.prometheus = Some(candidate.clone());
                     self.backends.metrics = Some(Metrics::Prometheus(candidate));
                     return Ok(());

@@ -136,6 +136,17 @@ impl Prometheus {
         self.query("vector(1)").await.map(drop)
     }
 
+    /// Whether this is Mimir, which names itself; Prometheus answers the same questions.
+    pub(crate) async fn is_mimir(&self) -> bool {
+        #[derive(Deserialize)]
+        struct Build {
+            #[serde(default)]
+            application: String,
+        }
+        let build = self.http.get::<Envelope<Build>>("/api/v1/status/buildinfo", &[]).await;
+        build.is_ok_and(|build| build.data.application.contains("Mimir"))
+    }
+
     /// The contract's metrics that it has of a service.
     pub(crate) async fn metrics(&self, service: &str) -> Result<Vec<MetricInfo>, BackendError> {
         let of_service = selector("", &[(JOB, service)]);
