@@ -179,7 +179,7 @@ fn no_ring_gossips_on_every_interface() {
 #[test]
 fn tempos_shared_file_has_no_block_that_only_one_version_knows() {
     let old = ["ingester", "ingester_client", "compactor", "metrics_generator_client"];
-    let new = ["memory", "query_frontend/query_end_cutoff", "live_store/block_reclaim_grace"];
+    let new = ["memory", "live_store/block_reclaim_grace"];
     for file in ["configs/tempo/tempo.yaml", "configs/tempo/metrics-generator.yaml"] {
         let config = read(file);
         for block in old.iter().chain(&new) {
