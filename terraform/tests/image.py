@@ -1,7 +1,7 @@
 """Makes an OCI image of the built binary and its libraries, with the arguments that nix/images.nix gives its app image: what
 stands in for `nix build .#images` where there is no Nix. Used by test_image.py; standard library only.
 
-It has no layers to speak of and no certificates: it shows that the task definition's settings run the program, nothing of size.
+It has no layers to speak of: it shows that the task definition's settings run the program, nothing of size.
 """
 
 import gzip
@@ -14,6 +14,7 @@ import subprocess
 import tarfile
 
 USER = 65532
+CERTIFICATES = "/etc/ssl/certs/ca-certificates.crt"
 
 
 def libraries(binary):
@@ -38,6 +39,8 @@ def layer(binary):
             tar.addfile(entry, io.BytesIO(data))
 
         folder("bin")
+        # The app's HTTP client starts with the system's certificates, or not at all.
+        file(CERTIFICATES.lstrip("/"), CERTIFICATES)
         folder("tmp", 0o700, USER)
         folder("data", 0o700, USER)
         file("bin/signalbox", binary)
@@ -63,7 +66,7 @@ def oci_layout(folder, binary, arguments):
         "architecture": "amd64", "os": "linux",
         "config": {
             "Entrypoint": ["/bin/signalbox"], "Cmd": arguments, "User": f"{USER}:{USER}", "WorkingDir": "/data",
-            "Volumes": {"/tmp": {}}, "Env": ["SIGNALBOX_BIND=0.0.0.0"],
+            "Volumes": {"/tmp": {}}, "Env": ["SIGNALBOX_BIND=0.0.0.0", f"SSL_CERT_FILE={CERTIFICATES}"],
         },
         "rootfs": {"type": "layers", "diff_ids": ["sha256:" + hashlib.sha256(plain).hexdigest()]},
     }).encode())

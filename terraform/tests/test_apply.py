@@ -108,6 +108,33 @@ def test_task_definitions_agree_with_configs(runtime, runtime_definitions):
     assert tasks.problems(found, TERRAFORM.parent / "configs") == []
 
 
+@pytest.mark.parametrize(("container", "key", "value"), [
+    ("collector", "environment", []),
+    ("app", "environment", [{"name": "NO_SUCH_VARIABLE", "value": "1"}]),
+    ("app", "portMappings", [{"name": "app-http", "containerPort": 1}]),
+    ("app", "memory", 129),
+    ("collector", "healthCheck", {"command": ["CMD", "/bin/true"]}),
+    ("app", "user", "0:0"),
+    ("app", "readonlyRootFilesystem", False),
+])
+def test_a_wrong_task_definition_is_seen(runtime_definitions, container, key, value):
+    containers = json.loads(runtime_definitions["signalbox-app"])
+    next(one for one in containers if one["name"] == container)[key] = value
+    task = {"family": "app", "cpu": "256", "memory": "1024", "container_definitions": json.dumps(containers)}
+    assert tasks.problems([task], TERRAFORM.parent / "configs") != []
+
+
+@pytest.mark.parametrize("statement", [
+    {"Effect": "Allow", "Action": "s3:*", "Resource": "arn:aws:s3:::a"},
+    {"Effect": "Allow", "Action": "s3:GetObject", "Resource": "*"},
+    {"Effect": "Allow", "Action": "s3:GetEverything", "Resource": "arn:aws:s3:::a/*"},
+    {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"AWS": "*"}},
+    {"Effect": "Allow", "Action": "s3:GetObject"},
+])
+def test_a_wrong_policy_is_seen(statement):
+    assert any(problem.startswith("here") for problem in iam.problems([("here", {"Statement": [statement]})]))
+
+
 def test_iam_documents_name_their_actions_and_resources(bootstrap, base, runtime, single_host):
     documents = iam.documents(bootstrap.state_json(), base.state_json(), runtime.state_json(), single_host.state_json())
     assert len(documents) >= 20, "every role and policy is looked at"
