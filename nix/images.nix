@@ -93,6 +93,7 @@ let
         "-target=all"
       ];
       configs = [ "tempo" ];
+      env.OTEL_TRACES_EXPORTER = "none"; # it would send its own traces to the collector that it stores for
       writes = [ "tempo" ];
     };
     mimir = {
@@ -103,6 +104,7 @@ let
         "-config.expand-env=true"
       ];
       configs = [ "mimir" ];
+      env.OTEL_TRACES_EXPORTER = "none"; # it would send its own traces to the collector that it stores for
       writes = [ "mimir" ];
     };
     pyroscope = {
