@@ -19,6 +19,21 @@ let
   port = program: role: toString facts.stack.${program}.ports.${role};
   all = "0.0.0.0";
 
+  # Loki, Tempo, Mimir and Pyroscope are started alike.
+  store = program: more: {
+    package = programs.${program};
+    command = [
+      "${programs.${program}}/bin/${program}"
+      "-config.file=${config program}/${program}.yaml"
+      "-config.expand-env=true"
+    ]
+    ++ more;
+    configs = [ program ];
+    writes = [ program ];
+  };
+  # It would send its own traces to the collector that it stores for.
+  untraced.env.OTEL_TRACES_EXPORTER = "none";
+
   # program: entry point and arguments; package: whose licence and version; configs: folders of configs/ it holds;
   # env: beyond what its configs read; health: null where the program has no HTTP answer.
   images = {
@@ -61,16 +76,7 @@ let
       configs = [ "collector" ];
       writes = [ "collector" ];
     };
-    loki = {
-      package = programs.loki;
-      command = [
-        "${programs.loki}/bin/loki"
-        "-config.file=${config "loki"}/loki.yaml"
-        "-config.expand-env=true"
-      ];
-      configs = [ "loki" ];
-      writes = [ "loki" ];
-    };
+    loki = store "loki" [ ];
     prometheus = {
       package = programs.prometheus;
       command = [
@@ -84,39 +90,9 @@ let
       configs = [ "prometheus" ];
       writes = [ "prometheus" ];
     };
-    tempo = {
-      package = programs.tempo;
-      command = [
-        "${programs.tempo}/bin/tempo"
-        "-config.file=${config "tempo"}/tempo.yaml"
-        "-config.expand-env=true"
-        "-target=all"
-      ];
-      configs = [ "tempo" ];
-      env.OTEL_TRACES_EXPORTER = "none"; # it would send its own traces to the collector that it stores for
-      writes = [ "tempo" ];
-    };
-    mimir = {
-      package = programs.mimir;
-      command = [
-        "${programs.mimir}/bin/mimir"
-        "-config.file=${config "mimir"}/mimir.yaml"
-        "-config.expand-env=true"
-      ];
-      configs = [ "mimir" ];
-      env.OTEL_TRACES_EXPORTER = "none"; # it would send its own traces to the collector that it stores for
-      writes = [ "mimir" ];
-    };
-    pyroscope = {
-      package = programs.pyroscope;
-      command = [
-        "${programs.pyroscope}/bin/pyroscope"
-        "-config.file=${config "pyroscope"}/pyroscope.yaml"
-        "-config.expand-env=true"
-      ];
-      configs = [ "pyroscope" ];
-      writes = [ "pyroscope" ];
-    };
+    tempo = store "tempo" [ "-target=all" ] // untraced;
+    mimir = store "mimir" [ ] // untraced;
+    pyroscope = store "pyroscope" [ ];
     alloy = {
       package = programs.alloy;
       command = [
