@@ -13,7 +13,7 @@ use super::names::prometheus::{family, label};
 
 /// One metric family: samples of a name must stand together.
 struct Family {
-    kind: &'static str,
+    kind: Kind,
     unit: &'static str,
     help: String,
     samples: String,
@@ -37,8 +37,8 @@ pub(super) fn render(collected: &ResourceMetrics, reservoir: &Reservoir, open_me
         let _ = writeln!(out, "target_info{} 1", braces(&labels, None));
     }
     for (name, family) in &families {
-        let named = if family.kind == "counter" && !open_metrics { format!("{name}_total") } else { name.clone() };
-        let _ = writeln!(out, "# TYPE {named} {}", family.kind);
+        let named = if family.kind == Kind::Counter && !open_metrics { format!("{name}_total") } else { name.clone() };
+        let _ = writeln!(out, "# TYPE {named} {}", type_name(family.kind));
         if open_metrics && !family.unit.is_empty() {
             let _ = writeln!(out, "# UNIT {named} {}", family.unit);
         }
@@ -66,15 +66,7 @@ fn add(
         AggregatedMetrics::I64(data) => kind(data),
     };
     let Some(kind) = kind else { return };
-    let (name, unit) = family(
-        metric.name(),
-        metric.unit(),
-        match kind {
-            "counter" => Kind::Counter,
-            "gauge" => Kind::Gauge,
-            _ => Kind::Histogram,
-        },
-    );
+    let (name, unit) = family(metric.name(), metric.unit(), kind);
     let help = metric.description().to_owned();
     let family = families.entry(name.clone()).or_insert_with(|| Family { kind, unit, help, samples: String::new() });
     // The same name with another type would make the whole page unreadable to a scraper.
@@ -92,14 +84,22 @@ fn add(
     }
 }
 
-/// The family's type; `None` for what the formats cannot say (exponential histograms).
-fn kind<T>(data: &MetricData<T>) -> Option<&'static str> {
+/// The family's kind, where a sum that can fall is a gauge; `None` for what the formats cannot say (exponential histograms).
+fn kind<T>(data: &MetricData<T>) -> Option<Kind> {
     match data {
-        MetricData::Gauge(_) => Some("gauge"),
-        MetricData::Sum(sum) if sum.is_monotonic() => Some("counter"),
-        MetricData::Sum(_) => Some("gauge"),
-        MetricData::Histogram(_) => Some("histogram"),
+        MetricData::Sum(sum) if sum.is_monotonic() => Some(Kind::Counter),
+        MetricData::Gauge(_) | MetricData::Sum(_) => Some(Kind::Gauge),
+        MetricData::Histogram(_) => Some(Kind::Histogram),
         MetricData::ExponentialHistogram(_) => None,
+    }
+}
+
+/// The kind as both formats write it.
+fn type_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Counter => "counter",
+        Kind::UpDownCounter | Kind::Gauge => "gauge",
+        Kind::Histogram => "histogram",
     }
 }
 
