@@ -4,6 +4,9 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![cfg(feature = "dashboards")]
 
+#[path = "support/programs.rs"]
+mod programs;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -24,15 +27,6 @@ const MISTAKES: &[(&str, &str)] = &[
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn not_run(why: &str) {
-    println!("not run: npm ({why})");
-    assert_ne!(
-        std::env::var("SIGNALBOX_REQUIRE").as_deref(),
-        Ok("all"),
-        "SIGNALBOX_REQUIRE=all, but npm cannot: {why}"
-    );
 }
 
 fn said(output: &Output) -> String {
@@ -80,7 +74,7 @@ fn module(json: &str, wrong: bool) -> String {
 fn every_dashboard_has_the_types_of_grafana_13_and_a_mistake_is_seen() {
     let folder = match workspace() {
         Ok(folder) => folder,
-        Err(why) => return not_run(&why),
+        Err(why) => return programs::not_run(&format!("npm ({why})")),
     };
     let generated = folder.join("generated");
     for entry in fs::read_dir(&generated).unwrap() {

@@ -3,9 +3,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "support/files.rs"]
+mod files;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use signalbox::facts;
 
@@ -98,11 +101,6 @@ fn the_services_are_named_as_in_the_contract() {
     assert_eq!(facts::program("load").service_name.as_deref(), Some(SERVICE_LOAD));
 }
 
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
-}
-
 /// Whether the line writes the port as an address does (`:8080`), or as a number that can mean nothing else.
 fn writes(line: &str, port: u16) -> bool {
     let digits = port.to_string();
@@ -119,7 +117,7 @@ fn writes(line: &str, port: u16) -> bool {
 fn no_port_is_written_anywhere_else_in_the_source() {
     let ports = facts::stack().values().flat_map(|program| program.ports.values().copied()).collect::<BTreeSet<_>>();
     let mut broken = Vec::new();
-    for file in files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
+    for file in files::below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
         // Binary files are not ours to judge; the page is judged below.
         let Ok(text) = fs::read_to_string(&file) else { continue };
         if file.extension().is_none_or(|extension| extension != "rs") {
@@ -142,7 +140,7 @@ fn no_port_is_written_anywhere_else_in_the_source() {
 fn the_addresses_that_the_page_tells_are_the_consoles() {
     // Plain files cannot read stack.json, so they keep literals; a changed port must not leave them behind.
     let console = facts::program("console").ports.values().copied().collect::<BTreeSet<_>>();
-    for file in files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
+    for file in files::below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src")) {
         let Ok(text) = fs::read_to_string(&file) else { continue };
         if file.extension().is_some_and(|extension| extension == "rs") {
             continue;
@@ -159,7 +157,7 @@ fn the_addresses_that_the_page_tells_are_the_consoles() {
 fn config_files() -> Vec<(String, String)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs");
     let mut found = Vec::new();
-    for file in files(&root) {
+    for file in files::below(&root) {
         let name = file.strip_prefix(&root).unwrap().to_string_lossy().into_owned();
         let data = ["md", "json", "env"].iter().any(|e| file.extension().is_some_and(|extension| extension == *e));
         if let (false, Ok(text)) = (data, fs::read_to_string(&file)) {
@@ -229,7 +227,7 @@ fn every_mode_sets_every_variable_that_a_config_reads() {
 #[test]
 fn every_variable_of_the_environment_files_is_read_and_explained() {
     let configs = config_files();
-    let source = files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
+    let source = files::below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
     let source: Vec<_> = source.iter().filter_map(|file| fs::read_to_string(file).ok()).collect();
     let readme = include_str!("../configs/README.md");
     for variable in facts::local_settings().keys() {

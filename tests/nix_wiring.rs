@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "support/files.rs"]
+mod files;
 #[path = "support/programs.rs"]
 mod programs;
 
@@ -87,19 +89,11 @@ fn texts<'a>(value: &'a Value, key: &str) -> Vec<&'a str> {
     value[key].as_array().into_iter().flatten().filter_map(Value::as_str).collect()
 }
 
-/// Every file below a folder.
-fn files(folder: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(folder).into_iter().flatten() {
-        let path = entry.unwrap().path();
-        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
-    }
-    found
-}
-
 /// Variables that the configs of an image read and that have no default there.
 fn variables_read(image: &str) -> Vec<String> {
-    let texts = files(&root().join("configs").join(image));
+    let folder = root().join("configs").join(image);
+    // Our own programs have no folder there.
+    let texts = if folder.is_dir() { files::below(&folder) } else { Vec::new() };
     let pattern = regex::Regex::new(r"(?m)\$(?:__env)?\{(?:env:)?([A-Z][A-Z0-9_]*)\}").unwrap();
     let mut names = Vec::new();
     for path in texts {
@@ -256,7 +250,8 @@ fn the_flake_stays_a_table_of_contents() {
 fn nix_files_are_formatted_and_without_dead_code() {
     for (program, flag) in [("nixfmt", "--check"), ("deadnix", "--fail")] {
         let Some(found) = find_or_say(program) else { continue };
-        let files = files(&root().join("nix")).into_iter().filter(|path| path.extension().is_some_and(|e| e == "nix"));
+        let files =
+            files::below(&root().join("nix")).into_iter().filter(|path| path.extension().is_some_and(|e| e == "nix"));
         programs::check(Command::new(found).current_dir(root()).arg(flag).arg("flake.nix").args(files)).unwrap();
     }
 }

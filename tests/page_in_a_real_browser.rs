@@ -6,6 +6,8 @@
 
 #[path = "support/browser.rs"]
 mod browser;
+#[path = "support/programs.rs"]
+mod programs;
 
 use std::future::Future;
 use std::sync::Arc;

@@ -3,7 +3,6 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -43,9 +42,7 @@ impl Browser {
     /// Starts one; `None` (after saying so) where the machine has no Chromium and none is required.
     pub(crate) async fn start() -> Option<Self> {
         if !Path::new(CHROMEDRIVER).exists() || !Path::new(CHROMIUM).exists() {
-            println!("not run: chromium");
-            let required = std::env::var("SIGNALBOX_REQUIRE").is_ok_and(|value| value == "all");
-            assert!(!required, "SIGNALBOX_REQUIRE=all, but {CHROMEDRIVER} or {CHROMIUM} is missing");
+            crate::programs::not_run(&format!("chromium ({CHROMEDRIVER} and {CHROMIUM})"));
             return None;
         }
         let mut driver = Process(
@@ -214,7 +211,7 @@ pub(crate) fn console(directory: &Path) -> Console {
 
 /// Starts the service and waits until it is ready; returns it and its base address.
 pub(crate) async fn app(console: &Console, directory: &Path) -> (Process, String) {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let port = crate::programs::free_port();
     let base = format!("http://127.0.0.1:{port}");
     let mut command = signalbox(directory, "app");
     command.args(["app", "--port", &port.to_string()]);
