@@ -11,6 +11,7 @@ let
   manifest = [
     ../Cargo.toml
     ../Cargo.lock
+    ../benches # Cargo.toml names each; cargo wants to see them
   ];
   # What Rust code includes at compile time.
   facts = [

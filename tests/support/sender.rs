@@ -1,4 +1,4 @@
-//! Sends log records and spans with unique ids to the collector and remembers which it acknowledged. Used by
+//! Sends log records, spans and metric points with unique ids to the collector and remembers which it acknowledged. Used by
 //! `tests/stack_faults.rs`; what becomes of them is the test's business.
 #![allow(dead_code, reason = "each test file uses its part")]
 
@@ -11,6 +11,8 @@ use serde_json::json;
 
 /// `service.name` of what is sent.
 pub(crate) const SERVICE: &str = "fault-sender";
+/// The gauge whose points are sent, as Prometheus names it; its `run` tells runs apart.
+pub(crate) const GAUGE: &str = "fault_sender_id";
 /// Records and spans of one request.
 pub(crate) const BATCH: u64 = 20;
 
@@ -21,6 +23,10 @@ pub(crate) struct Sent {
     pub(crate) logs: Mutex<Vec<(u64, Instant)>>,
     /// Ids of acknowledged spans.
     pub(crate) spans: Mutex<Vec<(u64, Instant)>>,
+    /// Ids of acknowledged points: the first id of each batch.
+    pub(crate) points: Mutex<Vec<(u64, Instant)>>,
+    /// The first point that was refused or not answered.
+    pub(crate) refused_point: Mutex<Option<u64>>,
     /// Requests that were refused or not answered.
     pub(crate) refused: AtomicU64,
     /// The newest refusal, for a message.
@@ -67,6 +73,14 @@ fn spans(run: u64, first: u64) -> serde_json::Value {
     json!({ "resourceSpans": [{ "resource": resource(), "scopeSpans": [{ "spans": spans }] }] })
 }
 
+/// OTLP/JSON with one point of a gauge whose value is the id.
+fn point(run: u64, id: u64) -> serde_json::Value {
+    let attributes = json!([{ "key": "run", "value": { "stringValue": run.to_string() } }]);
+    let point = json!({ "timeUnixNano": now(), "asDouble": id, "attributes": attributes });
+    let gauge = json!({ "name": GAUGE, "gauge": { "dataPoints": [point] } });
+    json!({ "resourceMetrics": [{ "resource": resource(), "scopeMetrics": [{ "metrics": [gauge] }] }] })
+}
+
 impl Sender {
     /// Sends a batch of each kind every `every`, each once, until ended. `run` makes the trace ids this run's own.
     pub(crate) fn start(collector: String, run: u64, every: Duration, padding: usize) -> Self {
@@ -81,13 +95,18 @@ impl Sender {
             let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(5)).build().unwrap();
             while !shared.ended.load(SeqCst) {
                 let pause = tokio::time::sleep(every);
-                let batch = first..first + BATCH;
                 let logs = post(&client, format!("{collector}/v1/logs"), logs(first, padding));
                 let spans = post(&client, format!("{collector}/v1/traces"), spans(run, first));
-                let (logs, spans) = tokio::join!(logs, spans);
-                for (outcome, ids) in [(logs, &shared.logs), (spans, &shared.spans)] {
+                let point = post(&client, format!("{collector}/v1/metrics"), point(run, first));
+                let (logs, spans, point) = tokio::join!(logs, spans, point);
+                if point.is_err() {
+                    shared.refused_point.lock().unwrap().get_or_insert(first);
+                }
+                for (outcome, ids, sent) in
+                    [(logs, &shared.logs, BATCH), (spans, &shared.spans, BATCH), (point, &shared.points, 1)]
+                {
                     match outcome {
-                        Ok(()) => ids.lock().unwrap().extend(batch.clone().map(|id| (id, Instant::now()))),
+                        Ok(()) => ids.lock().unwrap().extend((first..first + sent).map(|id| (id, Instant::now()))),
                         Err(why) => {
                             shared.refused.fetch_add(1, SeqCst);
                             *shared.refusal.lock().unwrap() = why;
@@ -118,6 +137,11 @@ impl Sent {
     /// Ids of the spans that were acknowledged after `since`.
     pub(crate) fn span_ids(&self, since: Instant) -> BTreeSet<u64> {
         self.spans.lock().unwrap().iter().filter(|(_, at)| *at > since).map(|(id, _)| *id).collect()
+    }
+
+    /// Ids of the metric points that were acknowledged.
+    pub(crate) fn point_ids(&self) -> BTreeSet<u64> {
+        self.points.lock().unwrap().iter().map(|(id, _)| *id).collect()
     }
 
     /// Acknowledged records so far.
