@@ -18,7 +18,13 @@ let
       mainProgram = "signalbox";
     };
   };
-  release = crane.buildDepsOnly (common // { cargoExtraArgs = "--locked"; });
+  release = crane.buildDepsOnly (
+    common
+    // {
+      cargoExtraArgs = "--locked";
+      cargoCheckCommand = "true"; # clippy works with dev's
+    }
+  );
   build =
     pname: features: extra:
     crane.buildPackage (
@@ -35,7 +41,13 @@ let
     CARGO_PROFILE = "dev";
     cargoExtraArgs = "--locked";
   };
-  devArtifacts = crane.buildDepsOnly (dev // { pname = "signalbox-dev"; });
+  devArtifacts = crane.buildDepsOnly (
+    dev
+    // {
+      pname = "signalbox-dev";
+      doCheck = true; # dev-dependencies too
+    }
+  );
 in
 {
   inherit crane;

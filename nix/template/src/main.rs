@@ -1,31 +1,35 @@
-//! A service whose requests are spans at `OTEL_EXPORTER_OTLP_ENDPOINT`; start signalbox's console to look at them.
+//! A service of your own: one route, wrapped so that each request is a span, a duration and log records that name the span.
+//! Replace `hello`. What is sent where: telemetry.rs.
 
-use axum::{Router, routing::get};
-use opentelemetry::trace::TracerProvider;
-use opentelemetry_sdk::trace::SdkTracerProvider;
-use tracing_subscriber::layer::SubscriberExt;
-use tracing_subscriber::util::SubscriberInitExt;
+mod telemetry;
 
-#[tracing::instrument]
-async fn hello() -> &'static str {
-    tracing::info!("greeting");
-    "hello\n"
+use axum::extract::Path;
+use axum::http::StatusCode;
+use axum::{Router, middleware, routing::get};
+
+async fn hello(Path(name): Path<String>) -> Result<String, StatusCode> {
+    if name == "nobody" {
+        tracing::error!(name, "there is nobody to greet");
+        return Err(StatusCode::INTERNAL_SERVER_ERROR);
+    }
+    tracing::info!(name, "greeting");
+    Ok(format!("hello {name}\n"))
+}
+
+fn router() -> Router {
+    Router::new().route("/hello/{name}", get(hello)).layer(middleware::from_fn(telemetry::request))
 }
 
 #[tokio::main]
-async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let exporter = opentelemetry_otlp::SpanExporter::builder().with_tonic().build()?;
-    let provider = SdkTracerProvider::builder().with_batch_exporter(exporter).build();
-    tracing_subscriber::registry()
-        .with(tracing_subscriber::fmt::layer())
-        .with(tracing_opentelemetry::layer().with_tracer(provider.tracer("service")))
-        .init();
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:8081").await?;
-    println!("http://{}", listener.local_addr()?);
-    axum::serve(listener, Router::new().route("/", get(hello)))
+pub async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let telemetry = telemetry::start()?;
+    let address = std::env::var("SERVICE_ADDRESS").unwrap_or_else(|_| "127.0.0.1:8081".into());
+    let listener = tokio::net::TcpListener::bind(&address).await?;
+    println!("http://{}/hello/you", listener.local_addr()?);
+    axum::serve(listener, router())
         .with_graceful_shutdown(async { tokio::signal::ctrl_c().await.unwrap_or_default() })
         .await?;
-    // Off the runtime: shutdown waits for the last batch.
-    tokio::task::spawn_blocking(move || provider.shutdown()).await??;
+    // Off the runtime: shutdown waits for the last batches.
+    tokio::task::spawn_blocking(move || telemetry.stop()).await??;
     Ok(())
 }
