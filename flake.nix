@@ -2,7 +2,7 @@
 {
   description = "A complete, reproducible observability stack around an instrumented Rust service";
 
-  inputs.nixpkgs.url = "github:NixOS/nixpkgs/nixos-26.05";
+  inputs.nixpkgs.url = "github:NixOS/nixpkgs/nixpkgs-unstable";
   inputs.crane.url = "github:ipetkov/crane";
   inputs.naersk.url = "github:nix-community/naersk";
   inputs.naersk.inputs.nixpkgs.follows = "nixpkgs";
@@ -47,7 +47,7 @@
       apps = on linux (p: p.stack.apps // p.images.apps) // on darwin (p: p.stack.embedded);
       devShells = on (linux ++ darwin) (p: p.shells);
       checks = on linux (p: p.checks);
-      formatter = on (linux ++ darwin) (p: p.pkgs.nixfmt);
+      formatter = on (linux ++ darwin) (p: p.pkgs.nixfmt-tree);
       overlays.default = final: _: {
         signalbox = self.packages.${final.stdenv.hostPlatform.system}.default;
       };

@@ -35,9 +35,10 @@ in
     };
     collectorPackage = lib.mkOption {
       type = lib.types.package;
-      default = pkgs.opentelemetry-collector-releases.otelcol-contrib;
-      defaultText = lib.literalExpression "pkgs.opentelemetry-collector-releases.otelcol-contrib";
-      description = "The OpenTelemetry collector.";
+      default =
+        self.inputs.nixpkgs.legacyPackages.${pkgs.stdenv.hostPlatform.system}.opentelemetry-collector-releases.otelcol-contrib;
+      defaultText = lib.literalExpression "signalbox's own nixpkgs: opentelemetry-collector-releases.otelcol-contrib";
+      description = "The OpenTelemetry collector, 0.154 or newer: older ones do not know names that the configs use.";
     };
     collectorConfigs = lib.mkOption {
       type = lib.types.listOf lib.types.str;

@@ -32,6 +32,18 @@ fn limits() -> BTreeMap<String, u64> {
     serde_json::from_value(limits["mib"].clone()).unwrap()
 }
 
+/// The health check of a program's image (tests/nix_wiring.rs holds its label to the same facts).
+fn health(program: &str) -> Option<Vec<String>> {
+    if program == "postgresql" {
+        return Some(["CMD", "/bin/postgresql", "--ready", "127.0.0.1"].map(str::to_owned).to_vec());
+    }
+    let facts = facts::program(program);
+    let path = facts.ready.as_ref().or(facts.health.as_ref())?;
+    let port = ["health", "page", "http"].iter().find_map(|role| facts.ports.get(*role)).unwrap();
+    let url = format!("http://127.0.0.1:{port}{path}");
+    Some(["CMD", "/bin/signalbox", "probe", &url].map(str::to_owned).to_vec())
+}
+
 /// What is wrong with a compose file; empty when it agrees.
 fn problems(compose: &Value) -> Vec<String> {
     let mut problems = Vec::new();
@@ -53,6 +65,9 @@ fn problems(compose: &Value) -> Vec<String> {
             if !known {
                 problem(format!("port {port} is open to others, or not in configs/stack.json"));
             }
+        }
+        if service["healthcheck"]["test"] != json!(health(name)) {
+            problem(format!("health check {}, it should be {:?}", service["healthcheck"]["test"], health(name)));
         }
         for (key, value) in [("read_only", json!(true)), ("cap_drop", json!(["ALL"]))] {
             if service[key] != value {
@@ -105,6 +120,7 @@ fn a_wrong_compose_file_is_noticed() {
         ("/services/mimir/profiles", json!(["core"])),
         ("/services/nginx/read_only", json!(false)),
         ("/services/prometheus/env_file", json!([])),
+        ("/services/loki/healthcheck", json!(null)),
     ];
     for (pointer, value) in breaks {
         let mut broken = compose();

@@ -15,9 +15,6 @@ use tempfile::TempDir;
 /// How long anything the page must show may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
 
-const CHROMEDRIVER: &str = "/usr/bin/chromedriver";
-const CHROMIUM: &str = "/usr/bin/chromium";
-
 /// A child that does not outlive its test.
 pub(crate) struct Process(pub(crate) Child);
 
@@ -41,12 +38,10 @@ pub(crate) struct Browser {
 impl Browser {
     /// Starts one; `None` (after saying so) where the machine has no Chromium and none is required.
     pub(crate) async fn start() -> Option<Self> {
-        if !Path::new(CHROMEDRIVER).exists() || !Path::new(CHROMIUM).exists() {
-            crate::programs::not_run(&format!("chromium ({CHROMEDRIVER} and {CHROMIUM})"));
-            return None;
-        }
+        let (chromium, chromedriver) =
+            (crate::programs::find_or_say("chromium")?, crate::programs::find_or_say("chromedriver")?);
         let mut driver = Process(
-            Command::new(CHROMEDRIVER).arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap(),
+            Command::new(chromedriver).arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap(),
         );
         let line = first_line(&mut driver.0, "started successfully on port ");
         let port: u16 = line.rsplit("port ").next().unwrap().trim_end_matches('.').parse().unwrap();
@@ -55,7 +50,7 @@ impl Browser {
         let capabilities = json!({
             "browserName": "chrome",
             "goog:loggingPrefs": { "browser": "ALL" },
-            "goog:chromeOptions": { "binary": CHROMIUM, "args": [
+            "goog:chromeOptions": { "binary": chromium, "args": [
                 "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-dev-shm-usage",
                 "--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=1440,1000",
                 format!("--user-data-dir={}", profile.path().display()),
