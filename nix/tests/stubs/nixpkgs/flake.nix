@@ -67,6 +67,7 @@
         packages
         // {
           inherit lib;
+          runtimeShell = "/nix/store/stub-bash/bin/bash";
           stdenv = {
             cc = stub "cc" { };
             hostPlatform = { inherit system; };
