@@ -88,6 +88,22 @@ fn evaluated(installable: &str, apply: &str) -> Option<Value> {
     Some(serde_json::from_slice(&output.stdout).unwrap())
 }
 
+/// What an expression in `nix/` is worth; it may use `pkgs`, `lib`, `programs` and `stack` as our files make them.
+fn inside(expression: &str) -> Option<Value> {
+    let text = format!(
+        "let lib = import ./nix/tests/stubs/nixpkgs/lib.nix;
+             pkgs = ((import ./nix/tests/stubs/nixpkgs/flake.nix).outputs {{ }}).legacyPackages.{SYSTEM};
+             parts = {{ inherit lib pkgs programs; rust.packages.default = pkgs.jq; source = import ./nix/source.nix parts; }};
+             programs = import ./nix/programs.nix parts;
+             stack = import ./nix/stack.nix parts;
+         in {expression}"
+    );
+    let mut command = Command::new(find_or_say("nix")?);
+    let output = command.current_dir(root()).args(["eval", "--impure", "--json", "--expr", &text]).output().unwrap();
+    assert!(output.status.success(), "{expression}: {}", String::from_utf8_lossy(&output.stderr));
+    Some(serde_json::from_slice(&output.stdout).unwrap())
+}
+
 /// `config` of each image by its name.
 fn images() -> Option<Value> {
     let mut packages = evaluated(
@@ -306,6 +322,33 @@ fn the_checks_of_the_flake_are_those_of_ci_run() {
     let mut listed: Vec<String> = String::from_utf8(listed.stdout).unwrap().lines().map(str::to_owned).collect();
     listed.sort();
     assert_eq!(json!(listed), checks, "nix/checks.nix and `.ci/run --list`");
+}
+
+#[test]
+fn each_stack_of_the_flake_has_the_programs_of_its_variant() {
+    let lacking = "builtins.mapAttrs (variant: builtins.filter (name:
+          !(programs ? ${name} && builtins.elem programs.${name} stack.variants.${variant})))
+        (lib.importJSON ./configs/limits.json).variants";
+    let Some(lacking) = inside(lacking) else { return };
+    // Ours, and moto, which is a Python package.
+    assert_eq!(lacking, json!({ "core": ["app", "load"], "lgtm": ["app", "load"], "aws": ["app", "load", "aws"] }));
+}
+
+/// As buildGoModule makes it: the hash of what `go mod vendor` writes.
+#[test]
+fn the_x_ray_daemons_vendor_hash_is_that_of_its_module() {
+    let (Some(nix), Some(go)) = (find_or_say("nix"), find_or_say("go")) else { return };
+    let Some(told) = inside("programs.xray-daemon.arguments.vendorHash") else { return };
+    let folder = tempfile::tempdir().unwrap();
+    for file in ["go.mod", "go.sum"] {
+        fs::copy(root().join("backends/xray-daemon").join(file), folder.path().join(file)).unwrap();
+    }
+    let mut vendor = Command::new(go);
+    if let Err(said) = programs::check(vendor.current_dir(&folder).args(["mod", "vendor"]).env("GOFLAGS", "")) {
+        return programs::not_run(&format!("the modules of the X-Ray daemon cannot be had: {said}"));
+    }
+    let hash = Command::new(nix).args(["hash", "path"]).arg(folder.path().join("vendor")).output().unwrap();
+    assert_eq!(told, json!(String::from_utf8(hash.stdout).unwrap().trim()), "vendorHash in nix/programs.nix");
 }
 
 #[test]

@@ -84,6 +84,7 @@
                 optional-dependencies.server = [ ];
               };
             });
+          buildGoModule = arguments: stub arguments.pname arguments;
           writeText = name: text: stub name { inherit text; };
           linkFarm = name: links: stub name { inherit links; };
           runCommand =
