@@ -324,27 +324,34 @@ let
     );
 
   built = lib.mapAttrs make images;
-  # A script of this folder that works on the images it is given, or on all of them.
-  script = name: description: {
+  # A script of this folder.
+  script = name: description: more: {
     type = "app";
     meta = { inherit description; };
     program = lib.getExe (
-      pkgs.writeShellApplication {
-        inherit name;
-        runtimeInputs = [
-          n2c.skopeo-nix2container
-          pkgs.jq
-        ];
-        runtimeEnv.IMAGES = pkgs.writeText "images.json" (
-          builtins.toJSON (
-            lib.mapAttrs (_: image: {
-              file = "${image}";
-              tag = image.imageTag;
-            }) built
-          )
-        );
-        text = builtins.readFile (./. + "/${name}.sh");
-      }
+      pkgs.writeShellApplication (
+        {
+          inherit name;
+          runtimeInputs = [ pkgs.jq ];
+          text = builtins.readFile (./. + "/${name}.sh");
+        }
+        // more
+      )
+    );
+  };
+  # One that works on the images it is given, or on all of them.
+  onImages = {
+    runtimeInputs = [
+      n2c.skopeo-nix2container
+      pkgs.jq
+    ];
+    runtimeEnv.IMAGES = pkgs.writeText "images.json" (
+      builtins.toJSON (
+        lib.mapAttrs (_: image: {
+          file = "${image}";
+          tag = image.imageTag;
+        }) built
+      )
     );
   };
   manifest = lib.mapAttrs (name: image: {
@@ -368,7 +375,16 @@ in
     '';
   };
   apps = {
-    push-images = script "push-images" "push-images REGISTRY/PREFIX [IMAGE..]: push what is not there yet; digests as JSON on stdout";
-    load-images = script "load-images" "load-images docker|podman [IMAGE..]: put images where compose.yaml finds them";
+    push-images =
+      script "push-images"
+        "push-images REGISTRY/PREFIX [IMAGE..]: push what is not there yet; digests as JSON on stdout"
+        onImages;
+    load-images =
+      script "load-images" "load-images docker|podman [IMAGE..]: put images where compose.yaml finds them"
+        onImages;
+    # The caller's own Nix does the downloading.
+    lock-plugins =
+      script "lock-plugins" "fill nix/grafana-plugins.json, so that the image holds AWS' Grafana plugins"
+        { };
   };
 }

@@ -5,6 +5,8 @@
 
 #[path = "support/files.rs"]
 mod files;
+#[path = "support/flake.rs"]
+mod flake;
 #[path = "support/process_files.rs"]
 mod process_files;
 #[path = "support/programs.rs"]
@@ -12,15 +14,13 @@ mod programs;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
+use flake::{SYSTEM, evaluated, find_or_say, nix, root};
 use serde_json::{Value, json};
 use signalbox::facts;
 
-const INPUTS: [&str; 4] = ["nixpkgs", "crane", "naersk", "nix2container"];
-/// The system asked for; the others differ in nothing these tests read.
-const SYSTEM: &str = "x86_64-linux";
 /// Every image, and the program of stack.json that it runs.
 const IMAGES: &[(&str, &str)] = &[
     ("app", "app"),
@@ -57,52 +57,6 @@ const UNLIKE: &[(&str, &str, &str)] = &[
 ];
 /// Variables of the process files that only an image knows.
 const IMAGE_LAYOUT: [(&str, &str); 1] = [("NGINX_CONFIG", "/etc/signalbox/configs/nginx/cluster.conf")];
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// Like `programs::find_or_say`, but where `.ci/run` found that Nix cannot be had it says so and passes.
-fn find_or_say(program: &str) -> Option<PathBuf> {
-    if std::env::var("SIGNALBOX_NIX").as_deref() == Ok("unavailable") && programs::find(program).is_none() {
-        println!("NOT RUN: {program} cannot be had on this machine");
-        return None;
-    }
-    programs::find_or_say(program)
-}
-
-/// `nix ARGUMENTS` with every input replaced by its stand-in.
-fn nix(arguments: &[&str]) -> Option<Command> {
-    let mut command = Command::new(find_or_say("nix")?);
-    command.current_dir(root()).args(arguments).arg("--no-write-lock-file");
-    for input in INPUTS {
-        command.args(["--override-input", input, &format!("path:./nix/tests/stubs/{input}")]);
-    }
-    Some(command)
-}
-
-fn evaluated(installable: &str, apply: &str) -> Option<Value> {
-    let output = nix(&["eval", "--json", installable, "--apply", apply])?.output().unwrap();
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "nix eval {installable}: {error}");
-    Some(serde_json::from_slice(&output.stdout).unwrap())
-}
-
-/// What an expression in `nix/` is worth; it may use `pkgs`, `lib`, `programs` and `stack` as our files make them.
-fn inside(expression: &str) -> Option<Value> {
-    let text = format!(
-        "let lib = import ./nix/tests/stubs/nixpkgs/lib.nix;
-             pkgs = ((import ./nix/tests/stubs/nixpkgs/flake.nix).outputs {{ }}).legacyPackages.{SYSTEM};
-             parts = {{ inherit lib pkgs programs; rust.packages.default = pkgs.jq; source = import ./nix/source.nix parts; }};
-             programs = import ./nix/programs.nix parts;
-             stack = import ./nix/stack.nix parts;
-         in {expression}"
-    );
-    let mut command = Command::new(find_or_say("nix")?);
-    let output = command.current_dir(root()).args(["eval", "--impure", "--json", "--expr", &text]).output().unwrap();
-    assert!(output.status.success(), "{expression}: {}", String::from_utf8_lossy(&output.stderr));
-    Some(serde_json::from_slice(&output.stdout).unwrap())
-}
 
 /// `config` of each image by its name.
 fn images() -> Option<Value> {
@@ -322,33 +276,6 @@ fn the_checks_of_the_flake_are_those_of_ci_run() {
     let mut listed: Vec<String> = String::from_utf8(listed.stdout).unwrap().lines().map(str::to_owned).collect();
     listed.sort();
     assert_eq!(json!(listed), checks, "nix/checks.nix and `.ci/run --list`");
-}
-
-#[test]
-fn each_stack_of_the_flake_has_the_programs_of_its_variant() {
-    let lacking = "builtins.mapAttrs (variant: builtins.filter (name:
-          !(programs ? ${name} && builtins.elem programs.${name} stack.variants.${variant})))
-        (lib.importJSON ./configs/limits.json).variants";
-    let Some(lacking) = inside(lacking) else { return };
-    // Ours, and moto, which is a Python package.
-    assert_eq!(lacking, json!({ "core": ["app", "load"], "lgtm": ["app", "load"], "aws": ["app", "load", "aws"] }));
-}
-
-/// As buildGoModule makes it: the hash of what `go mod vendor` writes.
-#[test]
-fn the_x_ray_daemons_vendor_hash_is_that_of_its_module() {
-    let (Some(nix), Some(go)) = (find_or_say("nix"), find_or_say("go")) else { return };
-    let Some(told) = inside("programs.xray-daemon.arguments.vendorHash") else { return };
-    let folder = tempfile::tempdir().unwrap();
-    for file in ["go.mod", "go.sum"] {
-        fs::copy(root().join("backends/xray-daemon").join(file), folder.path().join(file)).unwrap();
-    }
-    let mut vendor = Command::new(go);
-    if let Err(said) = programs::check(vendor.current_dir(&folder).args(["mod", "vendor"]).env("GOFLAGS", "")) {
-        return programs::not_run(&format!("the modules of the X-Ray daemon cannot be had: {said}"));
-    }
-    let hash = Command::new(nix).args(["hash", "path"]).arg(folder.path().join("vendor")).output().unwrap();
-    assert_eq!(told, json!(String::from_utf8(hash.stdout).unwrap().trim()), "vendorHash in nix/programs.nix");
 }
 
 #[test]

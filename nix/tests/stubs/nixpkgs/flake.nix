@@ -76,7 +76,17 @@
             cli = stub "promtool" { };
           };
           opentelemetry-collector-releases.otelcol-contrib = stub "otelcol-contrib" { };
-          grafanaPlugins = lib.genAttrs [ "loki" "tempo" "prometheus" ] (name: stub "plugin-${name}" { });
+          grafanaPlugins =
+            lib.genAttrs [
+              "cloudwatch"
+              "grafana-pyroscope-datasource"
+              "loki"
+              "tempo"
+              "prometheus"
+            ] (name: stub name { })
+            // {
+              grafanaPlugin = arguments: stub arguments.pname arguments;
+            };
           python3.withPackages =
             f:
             stub "python3" (f {
