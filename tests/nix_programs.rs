@@ -45,6 +45,15 @@ fn the_x_ray_daemons_vendor_hash_is_that_of_its_module() {
     assert_eq!(told, json!(String::from_utf8(hash.stdout).unwrap().trim()), "vendorHash in nix/programs.nix");
 }
 
+/// nix/checks.nix reads the version in the first of them.
+#[test]
+fn every_terraform_stack_locks_the_same_provider() {
+    let stacks = fs::read_dir(root().join("terraform")).unwrap();
+    let locks = stacks.map(|stack| stack.unwrap().path().join(".terraform.lock.hcl"));
+    let locks = locks.filter_map(|lock| fs::read_to_string(lock).ok()).collect::<BTreeSet<_>>();
+    assert_eq!(locks.len(), 1, "terraform/*/.terraform.lock.hcl differ, or there is none");
+}
+
 /// The types of datasource that configs/grafana provisions.
 fn datasource_types() -> BTreeSet<String> {
     let mut types = BTreeSet::new();
