@@ -13,7 +13,7 @@
 }:
 let
   inherit (n2c.nix2container) buildImage buildLayer;
-  user = 65532; # numeric, so that runAsNonRoot can be checked without /etc/passwd
+  user = 65532; # numeric, so that runAsNonRoot can be checked from outside
   etc = "/etc/signalbox";
   config = program: "${etc}/configs/${program}";
   port = program: role: toString facts.stack.${program}.ports.${role};
@@ -34,8 +34,9 @@ let
   # It would send its own traces to the collector that it stores for.
   untraced.env.OTEL_TRACES_EXPORTER = "none";
 
-  # program: entry point and arguments; package: whose licence and version; configs: folders of configs/ it holds;
-  # env: beyond what its configs read; health: null where the program has no HTTP answer.
+  # program: entry point and arguments, as in configs/processes (tests/nix_wiring.rs); package: whose licence and version;
+  # configs: folders of configs/ it holds; env: beyond what its configs read; writes: folders of /data, volumes;
+  # healthcheck: where the program has no HTTP answer, and health: null where it has none at all.
   images = {
     app = {
       package = rust.packages.app;
@@ -52,6 +53,7 @@ let
       command = [
         "/bin/signalbox"
         "load"
+        "--quiet"
       ];
       env = { inherit (facts.cluster) APP_URL OTEL_EXPORTER_OTLP_ENDPOINT OTEL_EXPORTER_OTLP_PROTOCOL; };
       program = "load";
@@ -83,9 +85,13 @@ let
         "${programs.prometheus}/bin/prometheus"
         "--config.file=${config "prometheus"}/prometheus.yaml"
         "--storage.tsdb.path=${facts.cluster.SIGNALBOX_STATE}/prometheus"
+        "--storage.tsdb.retention.time=7d"
+        "--storage.tsdb.retention.size=2GB"
         "--web.listen-address=${all}:${port "prometheus" "http"}"
+        "--web.route-prefix=/"
         "--web.enable-remote-write-receiver"
         "--enable-feature=exemplar-storage"
+        "--log.level=warn"
       ];
       configs = [ "prometheus" ];
       writes = [ "prometheus" ];
@@ -120,7 +126,6 @@ let
       env = {
         GF_PATHS_PLUGINS = "${programs.grafana-plugins}";
         GF_PATHS_PROVISIONING = "${config "grafana"}/provisioning";
-        GF_PATHS_DATA = "${facts.cluster.SIGNALBOX_STATE}/grafana";
       };
       writes = [ "grafana" ];
     };
@@ -143,34 +148,43 @@ let
       command = [
         "${programs.node-exporter}/bin/node_exporter"
         "--web.listen-address=${all}:${port "node-exporter" "http"}"
+        "--log.level=warn"
       ];
     };
     postgresql = {
       package = programs.postgresql;
-      command = [ "${postgresql}/bin/postgresql" ];
-      env.PGDATA = "${facts.cluster.SIGNALBOX_STATE}/postgresql";
+      command = [
+        "${postgresql}/bin/postgresql"
+        "${facts.cluster.SIGNALBOX_STATE}/postgresql"
+        all
+      ];
       healthcheck = [
-        "${programs.postgresql}/bin/pg_isready"
-        "-h"
+        "${postgresql}/bin/postgresql"
+        "--ready"
         "127.0.0.1"
       ];
+      shell = true; # initdb itself runs one
       writes = [ "postgresql" ];
     };
     s3 = {
       package = programs.s3;
       command = [
         "${programs.s3}/bin/versitygw"
-        "--port=${all}:${port "s3" "http"}"
-        "--health=/health"
+        "--port"
+        "${all}:${port "s3" "http"}"
+        "--health"
+        facts.stack.s3.health
+        "--region"
+        facts.cluster.AWS_REGION
         "posix"
-        "${facts.cluster.SIGNALBOX_STATE}/s3"
+        "--sidecar"
+        "${facts.cluster.SIGNALBOX_STATE}/s3/attributes"
+        "${facts.cluster.SIGNALBOX_STATE}/s3/data"
       ];
-      healthcheck = [
-        "/bin/signalbox"
-        "probe"
-        "http://127.0.0.1:${port "s3" "http"}/health"
+      writes = [
+        "s3/attributes"
+        "s3/data"
       ];
-      writes = [ "s3" ];
     };
   };
 
@@ -181,22 +195,19 @@ let
       GOMEMLIMIT = "${toString (facts.limits.mib.${program} * 9 / 10)}MiB";
     };
 
-  # The one image with a shell: initdb itself runs one.
+  # The script that starts it in every other run mode, with what it calls.
   postgresql = pkgs.writeShellApplication {
     name = "postgresql";
-    runtimeInputs = [ programs.postgresql ];
-    text = ''
-      : "''${POSTGRES_PASSWORD:?set POSTGRES_PASSWORD: there is no default password}"
-      if [ ! -s "$PGDATA/PG_VERSION" ]; then
-        initdb --username=signalbox --auth=scram-sha-256 --pwfile=<(printf '%s' "$POSTGRES_PASSWORD")
-        echo "host all all all scram-sha-256" >> "$PGDATA/pg_hba.conf"
-      fi
-      exec postgres -c listen_addresses='*' -c port=${port "postgresql" "sql"} -c unix_socket_directories=
-    '';
+    runtimeInputs = [
+      programs.postgresql
+      pkgs.coreutils
+    ];
+    text = builtins.readFile ../configs/processes/postgresql;
   };
 
   certificates = buildLayer { deps = [ pkgs.cacert ]; };
-  # Names resolve and uploads are verified in every image; the programs need nothing else of a base image.
+  # Names resolve and uploads are verified in every image, and the user has a name, without which some programs refuse to
+  # start (initdb); the programs need nothing else of a base image.
   root =
     name: image:
     pkgs.runCommandLocal "${name}-root" { } (
@@ -205,7 +216,9 @@ let
           lib.concatMapStringsSep " " (folder: "$out/data/${folder}") (image.writes or [ ])
         }
         ln -s ${image.probe or rust.packages.probe}/bin/signalbox $out/bin/signalbox
+        echo "signalbox:x:${toString user}:${toString user}::/data:/bin/false" > $out/etc/passwd
       ''
+      + lib.optionalString (image.shell or false) "ln -s ${pkgs.runtimeShell} $out/bin/sh\n"
       + lib.concatMapStrings (
         folder: "cp -r ${source.config folder}/configs/${folder} $out${config folder}\n"
       ) (image.configs or [ ])
@@ -311,27 +324,34 @@ let
     );
 
   built = lib.mapAttrs make images;
-  # A script of this folder that works on the images it is given, or on all of them.
-  script = name: description: {
+  # A script of this folder.
+  script = name: description: more: {
     type = "app";
     meta = { inherit description; };
     program = lib.getExe (
-      pkgs.writeShellApplication {
-        inherit name;
-        runtimeInputs = [
-          n2c.skopeo-nix2container
-          pkgs.jq
-        ];
-        runtimeEnv.IMAGES = pkgs.writeText "images.json" (
-          builtins.toJSON (
-            lib.mapAttrs (_: image: {
-              file = "${image}";
-              tag = image.imageTag;
-            }) built
-          )
-        );
-        text = builtins.readFile (./. + "/${name}.sh");
-      }
+      pkgs.writeShellApplication (
+        {
+          inherit name;
+          runtimeInputs = [ pkgs.jq ];
+          text = builtins.readFile (./. + "/${name}.sh");
+        }
+        // more
+      )
+    );
+  };
+  # One that works on the images it is given, or on all of them.
+  onImages = {
+    runtimeInputs = [
+      n2c.skopeo-nix2container
+      pkgs.jq
+    ];
+    runtimeEnv.IMAGES = pkgs.writeText "images.json" (
+      builtins.toJSON (
+        lib.mapAttrs (_: image: {
+          file = "${image}";
+          tag = image.imageTag;
+        }) built
+      )
     );
   };
   manifest = lib.mapAttrs (name: image: {
@@ -355,7 +375,16 @@ in
     '';
   };
   apps = {
-    push-images = script "push-images" "push-images REGISTRY/PREFIX [IMAGE..]: push what is not there yet; digests as JSON on stdout";
-    load-images = script "load-images" "load-images docker|podman [IMAGE..]: put images where compose.yaml finds them";
+    push-images =
+      script "push-images"
+        "push-images REGISTRY/PREFIX [IMAGE..]: push what is not there yet; digests as JSON on stdout"
+        onImages;
+    load-images =
+      script "load-images" "load-images docker|podman [IMAGE..]: put images where compose.yaml finds them"
+        onImages;
+    # The caller's own Nix does the downloading.
+    lock-plugins =
+      script "lock-plugins" "fill nix/grafana-plugins.json, so that the image holds AWS' Grafana plugins"
+        { };
   };
 }

@@ -1,14 +1,31 @@
 # Which nixpkgs package is which program of configs/stack.json. Read by images, stack, checks; add a backend here first.
-{ pkgs, lib, ... }:
+{
+  pkgs,
+  lib,
+  pluginLock ? lib.importJSON ./grafana-plugins.json,
+  ...
+}:
 let
+  inherit (pkgs) grafanaPlugins;
   # Datasources that this Grafana's version no longer carries in its core (13.1 and later moved them out).
-  plugins = lib.optionals (pkgs ? grafanaPlugins) (
-    lib.concatMap (name: lib.optional (pkgs.grafanaPlugins ? ${name}) pkgs.grafanaPlugins.${name}) [
-      "loki"
-      "prometheus"
-      "tempo"
-    ]
-  );
+  moved = lib.concatMap (name: lib.optional (grafanaPlugins ? ${name}) grafanaPlugins.${name}) [
+    "cloudwatch"
+    "grafana-pyroscope-datasource"
+    "loki"
+    "prometheus"
+    "tempo"
+  ];
+  # AWS' own, which nixpkgs does not have. One without a hash is left to Grafana itself (terraform/runtime).
+  locked = lib.mapAttrsToList (
+    pname: lock:
+    grafanaPlugins.grafanaPlugin {
+      inherit pname;
+      inherit (lock) version;
+      zipHash = lock.hashes;
+
+    }
+  ) (lib.filterAttrs (_: lock: !lib.elem null (lib.attrValues lock.hashes)) pluginLock);
+  xray = ../backends/xray-daemon;
 in
 {
   collector = pkgs.opentelemetry-collector-releases.otelcol-contrib;
@@ -26,11 +43,32 @@ in
   alloy = pkgs.grafana-alloy;
   node-exporter = pkgs.prometheus-node-exporter;
   s3 = pkgs.versitygw;
+  # Not in nixpkgs: built from the module that backends/get builds it from. A tool of that module lies in `vendor`.
+  xray-daemon = pkgs.buildGoModule {
+    pname = "xray-daemon";
+    version = lib.head (
+      builtins.match ".*/aws-xray-daemon v([0-9.]+).*" (builtins.readFile "${xray}/go.mod")
+    );
+    src = xray;
+    vendorHash = "sha256-IU6g/QkmH+UWaDNSTWuo5jGL0gvQUDh3/xl8NC3eYG4="; # of go.sum: tests/nix_programs.rs computes it
+    subPackages = [ "vendor/github.com/aws/aws-xray-daemon/daemon" ];
+    ldflags = [
+      "-s"
+      "-w"
+    ];
+    doCheck = false; # tests are not vendored
+    postInstall = "mv $out/bin/daemon $out/bin/xray-daemon";
+    meta = {
+      description = "Takes segments of the X-Ray SDKs and sends them on";
+      license = lib.licenses.asl20;
+      mainProgram = "xray-daemon";
+    };
+  };
   # Folder of Grafana's datasource plugins, each under the name its package has.
   grafana-plugins = pkgs.linkFarm "grafana-plugins" (
     map (plugin: {
       name = plugin.pname;
       path = plugin;
-    }) plugins
+    }) (moved ++ locked)
   );
 }

@@ -56,6 +56,7 @@ let
     ];
     aws = core ++ [
       programs.s3
+      programs.xray-daemon
       (pkgs.python3.withPackages (python: [ python.moto ] ++ python.moto.optional-dependencies.server))
     ];
   };

@@ -3,44 +3,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_yaml_ng::Value;
 use signalbox::facts;
 
+#[path = "support/process_files.rs"]
+mod process_files;
 #[path = "support/programs.rs"]
 mod programs;
 
-const VARIANTS: [&str; 3] = ["core", "lgtm", "aws"];
-
-fn file(variant: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("configs/processes/{variant}.yaml"))
-}
-
-/// Processes by name as one file has them.
-fn processes(variant: &str) -> BTreeMap<String, Value> {
-    let mut document: Value = serde_yaml_ng::from_str(&std::fs::read_to_string(file(variant)).unwrap()).unwrap();
-    document.apply_merge().unwrap();
-    serde_yaml_ng::from_value(document["processes"].clone()).unwrap()
-}
-
-/// Processes of a variant: those of the core, and what its own file says otherwise.
-fn variant(name: &str) -> BTreeMap<String, Value> {
-    let mut all = processes("core");
-    for (process, says) in if name == "core" { BTreeMap::new() } else { processes(name) } {
-        let known = all.entry(process).or_insert_with(|| Value::Mapping(serde_yaml_ng::Mapping::new()));
-        for (key, value) in says.as_mapping().unwrap() {
-            if key == "depends_on" && known[key].is_mapping() {
-                known[key].as_mapping_mut().unwrap().extend(value.as_mapping().unwrap().clone());
-            } else {
-                known[key] = value.clone();
-            }
-        }
-    }
-    all
-}
+use process_files::{VARIANTS, file, variant};
 
 #[test]
 fn every_process_has_a_rotating_log_and_says_when_it_is_ready() {
@@ -69,7 +42,10 @@ fn every_process_is_a_program_of_the_stack_on_its_own_ports() {
             if process == "console" {
                 ports.extend(facts::program("tempo").ports.values());
             }
-            let text = format!("{:?} {:?}", says["command"], says["readiness_probe"]);
+            let mut text = format!("{:?} {:?}", says["command"], says["readiness_probe"]);
+            // Started by a script of its own.
+            let script = file(&process).with_extension("");
+            text += &std::fs::read_to_string(script).unwrap_or_default().replace("port=", "port ");
             for port in number.captures_iter(&text) {
                 let port = port[1].parse().unwrap();
                 assert!(ports.contains(&port), "{name}: {process} uses {port}, configs/stack.json has {ports:?}");

@@ -5,20 +5,22 @@
 
 #[path = "support/files.rs"]
 mod files;
+#[path = "support/flake.rs"]
+mod flake;
+#[path = "support/process_files.rs"]
+mod process_files;
 #[path = "support/programs.rs"]
 mod programs;
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
+use flake::{SYSTEM, evaluated, find_or_say, nix, root};
 use serde_json::{Value, json};
 use signalbox::facts;
 
-const INPUTS: [&str; 4] = ["nixpkgs", "crane", "naersk", "nix2container"];
-/// The system asked for; the others differ in nothing these tests read.
-const SYSTEM: &str = "x86_64-linux";
 /// Every image, and the program of stack.json that it runs.
 const IMAGES: &[(&str, &str)] = &[
     ("app", "app"),
@@ -42,37 +44,19 @@ const NO_HEALTH: &[(&str, &str)] =
     &[("load-tester", "it ends by itself"), ("alloy", "its own page stays on loopback inside the container")];
 
 /// Secrets: given when a container starts, never by an image.
-const GIVEN: &[&str] = &["GF_SECURITY_ADMIN_PASSWORD"];
+const GIVEN: &[&str] = &["GF_SECURITY_ADMIN_PASSWORD", "ROOT_ACCESS_KEY", "ROOT_SECRET_KEY"];
 
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-/// Like `programs::find_or_say`, but where `.ci/run` found that Nix cannot be had it says so and passes.
-fn find_or_say(program: &str) -> Option<PathBuf> {
-    if std::env::var("SIGNALBOX_NIX").as_deref() == Ok("unavailable") && programs::find(program).is_none() {
-        println!("NOT RUN: {program} cannot be had on this machine");
-        return None;
-    }
-    programs::find_or_say(program)
-}
-
-/// `nix ARGUMENTS` with every input replaced by its stand-in.
-fn nix(arguments: &[&str]) -> Option<Command> {
-    let mut command = Command::new(find_or_say("nix")?);
-    command.current_dir(root()).args(arguments).arg("--no-write-lock-file");
-    for input in INPUTS {
-        command.args(["--override-input", input, &format!("path:./nix/tests/stubs/{input}")]);
-    }
-    Some(command)
-}
-
-fn evaluated(installable: &str, apply: &str) -> Option<Value> {
-    let output = nix(&["eval", "--json", installable, "--apply", apply])?.output().unwrap();
-    let error = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "nix eval {installable}: {error}");
-    Some(serde_json::from_slice(&output.stdout).unwrap())
-}
+/// In what an image is not told what `configs/processes` tells its program, and why: its `command`, or variables of its
+/// environment by how they begin.
+const UNLIKE: &[(&str, &str, &str)] = &[
+    ("console", "command", "as a process it takes Tempo's ports; the image is the embedded backend on its own"),
+    ("alloy", "command", "it is no process of any variant: it stands in the collector's place"),
+    ("app", "DATABASE_URL", "in memory, until whoever runs it says where its tasks are kept"),
+    ("app", "OTEL_B", "the memory of a container is that of limits.json, which full queues would be more than"),
+    ("load-tester", "OTEL_B", "as the app's"),
+];
+/// Variables of the process files that only an image knows.
+const IMAGE_LAYOUT: [(&str, &str); 1] = [("NGINX_CONFIG", "/etc/signalbox/configs/nginx/cluster.conf")];
 
 /// `config` of each image by its name.
 fn images() -> Option<Value> {
@@ -140,11 +124,11 @@ fn image_problems(name: &str, program: &str, image: &Value) -> Vec<String> {
         problems.push(format!("exposes {exposed:?}, stack.json says {ports:?}"));
     }
     let told: BTreeMap<&str, &str> = texts(image, "Env").iter().filter_map(|pair| pair.split_once('=')).collect();
+    for secret in GIVEN.iter().filter(|secret| told.contains_key(**secret)) {
+        problems.push(format!("{secret} is a secret, and in the image"));
+    }
     for variable in variables_read(name) {
         if GIVEN.contains(&variable.as_str()) {
-            if told.contains_key(variable.as_str()) {
-                problems.push(format!("{variable} is a secret, and in the image"));
-            }
             continue;
         }
         match (told.get(variable.as_str()), cluster().get(&variable)) {
@@ -163,7 +147,47 @@ fn image_problems(name: &str, program: &str, image: &Value) -> Vec<String> {
         problems.push("/tmp is no volume: a read-only root would break it".to_owned());
     }
     health_problems(name, program, image, &mut problems);
+    for (what, difference) in unlike_its_process(program, image) {
+        if !UNLIKE.iter().any(|(image, begins, _)| *image == name && what.starts_with(begins)) {
+            problems.push(difference);
+        }
+    }
     problems
+}
+
+/// In what an image is told otherwise than the process of its program.
+fn unlike_its_process(program: &str, image: &Value) -> Vec<(String, String)> {
+    let process = process_files::process(program).unwrap_or_else(|| panic!("no process {program}"));
+    let entry = texts(image, "Entrypoint").first().copied().unwrap_or_default();
+    let (package, file) = entry.split_once("/bin/").unwrap_or_default();
+    let mut known = cluster();
+    known.extend(IMAGE_LAYOUT.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    known.insert("GRAFANA_HOME".to_owned(), format!("{package}/share/grafana"));
+
+    let mut differences = Vec::new();
+    let mut wanted = process_files::command(&process, &known);
+    wanted[0] = Path::new(&wanted[0]).file_name().unwrap().to_str().unwrap().to_owned();
+    let mut told = texts(image, "Cmd");
+    told.insert(0, if other_names(&wanted[0]).iter().any(|name| name == file) { &wanted[0] } else { file });
+    if told != wanted {
+        differences.push(("command".to_owned(), format!("is told {told:?}, its process {wanted:?}")));
+    }
+    let told = texts(image, "Env");
+    for (variable, value) in process_files::environment(&process, &known) {
+        if !GIVEN.contains(&variable.as_str()) && !told.contains(&format!("{variable}={value}").as_str()) {
+            differences.push((variable.clone(), format!("{variable} is not as its process has it, {value:?}")));
+        }
+    }
+    differences
+}
+
+/// What a program of the stack may be called elsewhere, as `backends/programs` has it.
+fn other_names(program: &str) -> Vec<String> {
+    let table = fs::read_to_string(root().join("backends/programs")).unwrap();
+    let row = table.lines().map(|line| line.split('|').map(str::trim).collect::<Vec<_>>());
+    let names =
+        row.filter(|row| row[0] == program).flat_map(|row| row[2].split(',').map(str::trim).collect::<Vec<_>>());
+    names.filter_map(|name| name.split(' ').next()).map(str::to_owned).collect()
 }
 
 fn health_problems(name: &str, program: &str, image: &Value, problems: &mut Vec<String>) {
@@ -207,6 +231,11 @@ fn every_image_is_told_what_configs_say() {
     let Some(images) = images() else { return };
     assert_eq!(problems(&images), Vec::<String>::new());
     assert_eq!(images.as_object().unwrap().len(), IMAGES.len(), "an image has no row in this test");
+    for (name, begins, _) in UNLIKE {
+        let (_, program) = IMAGES.iter().find(|(image, _)| image == name).unwrap();
+        let differences = unlike_its_process(program, &images[format!("image-{name}")]);
+        assert!(differences.iter().any(|(what, _)| what.starts_with(begins)), "{name} is like its process in {begins}");
+    }
 }
 
 #[test]
@@ -223,12 +252,21 @@ fn a_wrong_image_is_noticed() {
         ("/image-tempo/Healthcheck/Test", json!(["CMD", "/bin/signalbox", "probe", "http://127.0.0.1:1/ready"])),
         ("/image-grafana/Volumes", json!({})),
         ("/image-s3", json!(null)),
+        ("/image-tempo/Env", json!(without(&images, "tempo", "Env", "OTEL_TRACES_EXPORTER"))),
+        ("/image-prometheus/Cmd", json!(without(&images, "prometheus", "Cmd", "--storage.tsdb.retention.size"))),
+        ("/image-node-exporter/Cmd", json!(without(&images, "node-exporter", "Cmd", "--log.level"))),
     ];
     for (pointer, value) in breaks {
         let mut broken = images.clone();
         *broken.pointer_mut(pointer).unwrap_or_else(|| panic!("{pointer} is not there")) = value;
         assert_ne!(problems(&broken), Vec::<String>::new(), "{pointer}");
     }
+}
+
+/// A list of an image less those that begin so.
+fn without<'a>(images: &'a Value, image: &str, list: &str, begins: &str) -> Vec<&'a str> {
+    let all = texts(&images[format!("image-{image}")], list);
+    all.into_iter().filter(|one| !one.starts_with(begins)).collect()
 }
 
 #[test]

@@ -13,6 +13,19 @@ locals {
 
   state = local.cluster.SIGNALBOX_STATE
 
+  # AWS' plugins are in the image once they have a hash (`nix run .#lock-plugins`).
+  unlocked_plugins = [
+    for id, lock in jsondecode(file("${path.module}/../../nix/grafana-plugins.json")) :
+    "${id}@${lock.version}" if anytrue([for hash in values(lock.hashes) : hash == null])
+  ]
+  # Grafana's own list of what it fetches (setting_plugins.go), less the datasources of configs/grafana/aws.
+  unused_plugins = [
+    "elasticsearch", "grafana-advisor-app", "grafana-exploretraces-app", "grafana-lokiexplore-app", "grafana-metricsdrilldown-app",
+    "grafana-postgresql-datasource", "grafana-pyroscope-app", "grafana-pyroscope-datasource", "influxdb", "jaeger", "mssql", "mysql",
+    "opentsdb", "stackdriver", "tempo", "zipkin",
+  ]
+  grafana_plugins = var.grafana_plugins == null ? local.unlocked_plugins : var.grafana_plugins
+
   app = {
     image     = local.image.app
     memory    = local.limits.app
@@ -118,11 +131,13 @@ locals {
             GF_SERVER_ROOT_URL            = "${local.public_url}${var.load_balancer ? "/grafana/" : ":${local.stack.grafana.ports.http}/"}"
             GF_SERVER_SERVE_FROM_SUB_PATH = tostring(var.load_balancer)
             GOMEMLIMIT                    = "${floor(local.limits.grafana * 9 / 10)}MiB"
-            }, length(var.grafana_plugins) == 0 ? {} : {
+            }, length(local.grafana_plugins) == 0 ? {} : {
             # Fetched once, before anything is provisioned; never updated.
             GF_PATHS_PLUGINS               = "${local.state}/grafana/plugins"
             GF_PLUGINS_PREINSTALL_DISABLED = "false"
-            GF_PLUGINS_PREINSTALL_SYNC     = join(",", var.grafana_plugins)
+            GF_PLUGINS_PREINSTALL_SYNC     = join(",", local.grafana_plugins)
+            # Or Grafana would fetch its own list too, half a gigabyte of what nothing here uses.
+            GF_PLUGINS_DISABLE_PLUGINS = join(",", local.unused_plugins)
           })
           secrets = { GF_SECURITY_ADMIN_PASSWORD = local.base.parameters["grafana-admin-password"] }
         }

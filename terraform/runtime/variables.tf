@@ -175,12 +175,12 @@ variable "metric_interval_seconds" {
 }
 
 variable "grafana_plugins" {
-  description = "Plugins that Grafana fetches at its start, ID@VERSION: those of AWS are not in the image. Empty where the image has them or there is no internet (network = endpoints)."
+  description = "Plugins that Grafana fetches at its start, ID@VERSION. Default: those of nix/grafana-plugins.json that the image does not hold. Empty where there is no internet (network = endpoints)."
   type        = list(string)
-  default     = ["grafana-x-ray-datasource@2.17.7", "grafana-amazonprometheus-datasource@3.3.5"]
+  default     = null
 
   validation {
-    condition     = alltrue([for plugin in var.grafana_plugins : can(regex("^[a-z0-9-]+@[0-9]+[.][0-9]+[.][0-9]+$", plugin))])
+    condition     = alltrue([for plugin in coalesce(var.grafana_plugins, []) : can(regex("^[a-z0-9-]+@[0-9]+[.][0-9]+[.][0-9]+$", plugin))])
     error_message = "grafana_plugins has one without a version; allowed: ID@1.2.3."
   }
 }

@@ -5,12 +5,28 @@
     _:
     let
       lib = import ./lib.nix;
+      plain =
+        value:
+        if builtins.isFunction value then
+          "function"
+        else if builtins.isPath value then
+          toString value
+        else if value ? outPath then
+          "${value}"
+        else if builtins.isAttrs value then
+          builtins.mapAttrs (_: plain) value
+        else if builtins.isList value then
+          map plain value
+        else
+          value;
       stub =
         name: arguments:
         derivation {
           name = "stub-${name}";
           system = "x86_64-linux";
           builder = "/bin/sh";
+          # So that whoever asks for the derivation evaluates every one of its arguments.
+          args = [ (builtins.toJSON (plain arguments)) ];
         }
         // {
           pname = name;
@@ -57,6 +73,7 @@
         "skopeo"
         "sloth"
         "tempo"
+        "unzip"
         "versitygw"
       ] (name: stub name { });
     in
@@ -67,6 +84,7 @@
         packages
         // {
           inherit lib;
+          runtimeShell = "/nix/store/stub-bash/bin/bash";
           stdenv = {
             cc = stub "cc" { };
             hostPlatform = { inherit system; };
@@ -75,7 +93,17 @@
             cli = stub "promtool" { };
           };
           opentelemetry-collector-releases.otelcol-contrib = stub "otelcol-contrib" { };
-          grafanaPlugins = lib.genAttrs [ "loki" "tempo" "prometheus" ] (name: stub "plugin-${name}" { });
+          grafanaPlugins =
+            lib.genAttrs [
+              "cloudwatch"
+              "grafana-pyroscope-datasource"
+              "loki"
+              "tempo"
+              "prometheus"
+            ] (name: stub name { })
+            // {
+              grafanaPlugin = arguments: stub arguments.pname arguments;
+            };
           python3.withPackages =
             f:
             stub "python3" (f {
@@ -83,6 +111,8 @@
                 optional-dependencies.server = [ ];
               };
             });
+          fetchurl = arguments: stub "file" arguments;
+          buildGoModule = arguments: stub arguments.pname arguments;
           writeText = name: text: stub name { inherit text; };
           linkFarm = name: links: stub name { inherit links; };
           runCommand =
