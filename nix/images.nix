@@ -13,6 +13,8 @@
 }:
 let
   inherit (n2c.nix2container) buildImage buildLayer;
+  slim = import ./slim.nix { inherit pkgs lib; };
+  probe = slim rust.packages.probe;
   user = 65532; # numeric, so that runAsNonRoot can be checked from outside
   etc = "/etc/signalbox";
   config = program: "${etc}/configs/${program}";
@@ -159,7 +161,7 @@ let
         all
       ];
       healthcheck = [
-        "${postgresql}/bin/postgresql"
+        "/bin/postgresql"
         "--ready"
         "127.0.0.1"
       ];
@@ -215,10 +217,13 @@ let
         mkdir -p $out/bin $out/tmp $out${etc}/configs $out/data ${
           lib.concatMapStringsSep " " (folder: "$out/data/${folder}") (image.writes or [ ])
         }
-        ln -s ${image.probe or rust.packages.probe}/bin/signalbox $out/bin/signalbox
+        ln -s ${image.own or probe}/bin/signalbox $out/bin/signalbox
         echo "signalbox:x:${toString user}:${toString user}::/data:/bin/false" > $out/etc/passwd
       ''
-      + lib.optionalString (image.shell or false) "ln -s ${pkgs.runtimeShell} $out/bin/sh\n"
+      + lib.optionalString (image.shell or false) ''
+        ln -s ${pkgs.runtimeShell} $out/bin/sh
+        ln -s ${lib.head image.command} $out/bin/${name}
+      ''
       + lib.concatMapStrings (
         folder: "cp -r ${source.config folder}/configs/${folder} $out${config folder}\n"
       ) (image.configs or [ ])
@@ -245,12 +250,12 @@ let
   make =
     name: declared:
     let
-      image = declared // lib.optionalAttrs (lib.elem name ours) { probe = declared.package; };
+      image = declared // lib.optionalAttrs (lib.elem name ours) { own = slim declared.package; };
       program = image.program or name;
       tree = root name image;
       env =
         facts.variablesIn (texts image)
-        // memory program
+        // lib.optionalAttrs (!image ? own) (memory program)
         // {
           SSL_CERT_FILE = "${pkgs.cacert}/etc/ssl/certs/ca-bundle.crt";
         }
@@ -266,7 +271,6 @@ let
             "probe"
             (facts.healthUrl program)
           ];
-      second = 1000000000;
     in
     buildImage {
       name = "signalbox-${name}";
@@ -305,22 +309,17 @@ let
           "org.opencontainers.image.title" = "signalbox-${name}";
           "org.opencontainers.image.version" = image.package.version;
           "org.opencontainers.image.licenses" = licence image.package;
-        };
-      }
-      // lib.optionalAttrs (health != null) {
-        Healthcheck = {
-          Test = [ "CMD" ] ++ health;
-          Interval = 5 * second;
-          Timeout = 3 * second;
-          StartPeriod = 30 * second;
-          Retries = 3;
+        }
+        // lib.optionalAttrs (health != null) {
+          # OCI has no field for it: for whoever starts the image (compose.yaml, ECS' task definitions, --health-cmd).
+          "io.signalbox.healthcheck" = builtins.toJSON ([ "CMD" ] ++ health);
         };
       };
     };
   licence =
     package:
-    lib.concatMapStringsSep " AND " (one: one.spdxId or one.shortName) (
-      lib.toList package.meta.license
+    lib.concatMapStringsSep " AND " (one: one.spdxId or one.shortName or "NOASSERTION") (
+      lib.unique (lib.flatten (lib.toList package.meta.license))
     );
 
   built = lib.mapAttrs make images;

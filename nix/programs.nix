@@ -26,23 +26,39 @@ let
     }
   ) (lib.filterAttrs (_: lock: !lib.elem null (lib.attrValues lock.hashes)) pluginLock);
   xray = ../backends/xray-daemon;
+  # What configs/ is written for: backends/programs, one program a line, its name and oldest version in the third column. An
+  # older one would refuse its config, and only once it runs.
+  oldest = lib.listToAttrs (
+    lib.concatMap (
+      line:
+      let
+        version = builtins.match "([a-z-]+) \\|[^|]*\\|[^|,]* ([0-9.]+) ?[|,].*" line;
+      in
+      lib.optional (version != null) (lib.nameValuePair (lib.head version) (lib.elemAt version 1))
+    ) (lib.splitString "\n" (builtins.readFile ../backends/programs))
+  );
+  new =
+    name: package:
+    lib.throwIf (lib.versionOlder package.version oldest.${name})
+      "${name} ${package.version} is too old for configs/: ${oldest.${name}} is the oldest (backends/programs)"
+      package;
 in
 {
-  collector = pkgs.opentelemetry-collector-releases.otelcol-contrib;
-  loki = pkgs.grafana-loki;
-  inherit (pkgs)
-    prometheus
-    tempo
-    mimir
-    pyroscope
-    grafana
-    nginx
-    postgresql
-    ;
+  collector = new "otelcol" pkgs.opentelemetry-collector-releases.otelcol-contrib;
+  prometheus = new "prometheus" pkgs.prometheus;
   promtool = pkgs.prometheus.cli;
-  alloy = pkgs.grafana-alloy;
-  node-exporter = pkgs.prometheus-node-exporter;
-  s3 = pkgs.versitygw;
+  loki = new "loki" pkgs.grafana-loki;
+  tempo = new "tempo" pkgs.tempo;
+  mimir = new "mimir" pkgs.mimir;
+  pyroscope = new "pyroscope" pkgs.pyroscope;
+  alloy = new "alloy" pkgs.grafana-alloy;
+  grafana = new "grafana" pkgs.grafana;
+  nginx = new "nginx" pkgs.nginx;
+  postgresql = new "postgres" pkgs.postgresql;
+  node-exporter = new "node-exporter" pkgs.prometheus-node-exporter;
+  s3 = new "versitygw" pkgs.versitygw;
+  process-compose = new "process-compose" pkgs.process-compose;
+  inherit (pkgs) sloth;
   # Not in nixpkgs: built from the module that backends/get builds it from. A tool of that module lies in `vendor`.
   xray-daemon = pkgs.buildGoModule {
     pname = "xray-daemon";

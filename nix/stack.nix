@@ -31,8 +31,11 @@ let
     }
   ];
   core = [
-    pkgs.process-compose
+    programs.process-compose
+    pkgs.bash
     pkgs.coreutils
+    pkgs.util-linux # setsid
+    pkgs.procps
     pkgs.gawk
     pkgs.gnugrep
     pkgs.gnused

@@ -191,7 +191,8 @@ fn other_names(program: &str) -> Vec<String> {
 }
 
 fn health_problems(name: &str, program: &str, image: &Value, problems: &mut Vec<String>) {
-    let test = texts(&image["Healthcheck"], "Test");
+    let label = image["Labels"]["io.signalbox.healthcheck"].as_str();
+    let test: Vec<String> = label.map(|label| serde_json::from_str(label).unwrap()).unwrap_or_default();
     let excepted = NO_HEALTH.iter().any(|(image, _)| *image == name);
     if excepted != test.is_empty() {
         problems.push(format!("health check {test:?}"));
@@ -201,7 +202,7 @@ fn health_problems(name: &str, program: &str, image: &Value, problems: &mut Vec<
     if let Some(path) = facts.ready.as_ref().or(facts.health.as_ref())
         && !excepted
     {
-        let asked = test.last().copied().unwrap_or_default();
+        let asked = test.last().cloned().unwrap_or_default();
         let known = facts.ports.values().any(|port| asked == format!("http://127.0.0.1:{port}{path}"));
         if test[..3] != ["CMD", "/bin/signalbox", "probe"] || !known {
             problems.push(format!("health check {test:?} asks for something that stack.json does not have"));
@@ -248,8 +249,11 @@ fn a_wrong_image_is_noticed() {
         ("/image-loki/ExposedPorts", json!({})),
         ("/image-loki/Env", json!([])),
         ("/image-loki/Cmd", json!(["-config.file=/etc/signalbox/configs/loki/other.yaml"])),
-        ("/image-loki/Healthcheck", json!(null)),
-        ("/image-tempo/Healthcheck/Test", json!(["CMD", "/bin/signalbox", "probe", "http://127.0.0.1:1/ready"])),
+        ("/image-loki/Labels", json!({})),
+        (
+            "/image-tempo/Labels/io.signalbox.healthcheck",
+            json!(r#"["CMD","/bin/signalbox","probe","http://127.0.0.1:1/ready"]"#),
+        ),
         ("/image-grafana/Volumes", json!({})),
         ("/image-s3", json!(null)),
         ("/image-tempo/Env", json!(without(&images, "tempo", "Env", "OTEL_TRACES_EXPORTER"))),

@@ -30,7 +30,7 @@
         }
         // {
           pname = name;
-          version = "0";
+          version = "999";
           meta.mainProgram = name;
           meta.license.spdxId = "stub";
           inherit arguments;
@@ -38,6 +38,7 @@
       packages = lib.genAttrs [
         "actionlint"
         "awscli2"
+        "bash"
         "cacert"
         "cargo"
         "cargo-deny"
@@ -60,11 +61,15 @@
         "mimir"
         "nginx"
         "nixfmt"
+        "nixfmt-tree"
         "nodejs"
+        "nukeReferences"
         "openssl"
         "opentofu"
+        "patchelf"
         "postgresql"
         "process-compose"
+        "procps"
         "prometheus-node-exporter"
         "pyroscope"
         "rust-analyzer"
@@ -74,6 +79,7 @@
         "sloth"
         "tempo"
         "unzip"
+        "util-linux"
         "versitygw"
       ] (name: stub name { });
     in

@@ -28,6 +28,12 @@ builtins
   optionals = condition: values: if condition then values else [ ];
   optionalAttrs = condition: set: if condition then set else { };
   optionalString = condition: text: if condition then text else "";
+  throwIf =
+    condition: message: value:
+    if condition then throw message else value;
+  versionOlder = one: other: builtins.compareVersions one other < 0;
+  flatten = value: if builtins.isList value then builtins.concatMap flatten value else [ value ];
+  unique = builtins.foldl' (seen: one: if builtins.elem one seen then seen else seen ++ [ one ]) [ ];
   toList = value: if builtins.isList value then value else [ value ];
   concatStrings = builtins.concatStringsSep "";
   concatMapStrings = f: list: concatStrings (map f list);
