@@ -239,6 +239,20 @@ fn every_image_is_told_what_configs_say() {
     }
 }
 
+/// initdb wants a name for its user, and a shell; nobody else gets one.
+#[test]
+fn every_user_has_a_name_and_one_image_a_shell() {
+    let root_of = "p: builtins.mapAttrs (_: i: (builtins.head i.arguments.copyToRoot).arguments.command)
+        (removeAttrs p (builtins.filter (n: !(p.${n}.arguments ? copyToRoot)) (builtins.attrNames p)))";
+    let Some(roots) = evaluated(&format!(".#packages.{SYSTEM}"), root_of) else { return };
+    assert_eq!(roots.as_object().unwrap().len(), IMAGES.len());
+    for (name, command) in roots.as_object().unwrap() {
+        let command = command.as_str().unwrap();
+        assert!(command.contains(":65532:65532:") && command.contains("> $out/etc/passwd"), "{name}: {command}");
+        assert_eq!(command.contains("/bin/sh\n"), name == "image-postgresql", "{name}: {command}");
+    }
+}
+
 #[test]
 fn a_wrong_image_is_noticed() {
     let Some(images) = images() else { return };
