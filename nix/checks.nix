@@ -71,11 +71,11 @@ in
   test = cargoTest "test" (
     stack.variants.lgtm
     ++ stack.variants.aws
+    ++ programs.sloth
     ++ [
       pkgs.chromium
       pkgs.chromedriver
       programs.promtool
-      programs.sloth
       pkgs.nodejs
       pkgs.jq
       pkgs.openssl
