@@ -75,24 +75,30 @@ async fn a_request_becomes_visible_in_every_backend() {
     let state = tempfile::tempdir().unwrap();
     let stack = Stack::ready(state.path(), &["core", "--no-load"]);
     let within = Duration::from_secs(30);
-    let (mut logs, mut traces, mut metrics) = (Vec::new(), Vec::new(), Vec::new());
-    for number in 0..20_u32 {
+    // One after the other, so that the count of a request is known; each is waited for beside those after it. 370 ms: requests
+    // must not keep step with the metric interval.
+    let turn = tokio::sync::Mutex::new(());
+    let request = async |number: u32| {
+        tokio::time::sleep(Duration::from_millis(370) * number).await;
+        let mine = turn.lock().await;
         let sent = Instant::now();
         let trace = send(&stack, u64::from(number)).await;
+        drop(mine);
         let before = f64::from(number);
-        let (log, span, point) = tokio::join!(
+        tokio::join!(
             stack
                 .eventually("its log in Loki", within, async || in_loki(&stack, &trace).await.map(|()| sent.elapsed())),
             stack.eventually("its trace", within, async || in_traces(&stack, &trace).await.map(|()| sent.elapsed())),
             stack.eventually("its count in Prometheus", within, async || {
                 (counted(&stack).await? > before).then(|| sent.elapsed())
             }),
-        );
+        )
+    };
+    let (mut logs, mut traces, mut metrics) = (Vec::new(), Vec::new(), Vec::new());
+    for (log, span, point) in futures_util::future::join_all((0..20).map(&request)).await {
         logs.push(log);
         traces.push(span);
         metrics.push(point);
-        // Requests must not keep step with the metric interval.
-        tokio::time::sleep(Duration::from_millis(u64::from(170 * number))).await;
     }
     println!("visible, p95 of 20: logs {:?}, traces {:?}, metrics {:?}", p95(logs), p95(traces), p95(metrics));
     stack.stop();

@@ -2,10 +2,11 @@
 //! `tests/stack_*.rs`; promises must not go in it. The ports are fixed: one stack at a time.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -24,6 +25,7 @@ pub(crate) struct Stack {
     lines: Arc<Mutex<Vec<String>>>,
     readers: Vec<std::thread::JoinHandle<()>>,
     client: reqwest::Client,
+    present: OnceLock<BTreeSet<String>>,
 }
 
 /// Whether this machine has what a test needs beside what no variant runs without; says what it lacks.
@@ -44,7 +46,7 @@ impl Stack {
             read(child.stderr.take().unwrap(), Arc::clone(&lines)),
         ];
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
-        Self { child, folder: folder.to_owned(), lines, readers, client }
+        Self { child, folder: folder.to_owned(), lines, readers, client, present: OnceLock::new() }
     }
 
     /// Starts a stack and waits until it says that everything is ready.
@@ -116,9 +118,16 @@ impl Stack {
         self.processes().into_iter().find(|process| process["name"] == name).unwrap_or_else(|| panic!("no `{name}`"))
     }
 
-    /// Whether a process runs here at all.
+    /// Whether a process runs here at all: decided before the stack starts, and asked by every poll of some tests, so
+    /// process-compose is asked once.
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.processes().iter().any(|process| process["name"] == name && process["status"] != "Disabled")
+        let present = self.present.get_or_init(|| {
+            let present = self.processes().into_iter().filter(|process| process["status"] != "Disabled");
+            let names: BTreeSet<_> = present.map(|process| process["name"].as_str().unwrap().to_owned()).collect();
+            assert!(!names.is_empty(), "process-compose does not answer\n{}", self.logs());
+            names
+        });
+        present.contains(name)
     }
 
     /// Sends a signal to a process and waits until process-compose has it running and ready again, as another one.
