@@ -5,6 +5,7 @@ import json
 import os
 import sys
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 
 import boto3
 import pytest
@@ -60,19 +61,25 @@ def single_host(terraform, backend):
     return terraform("single-host", backend, state_bucket=backend["bucket"], images=IMAGES, allowed_cidrs=["203.0.113.7/32"])
 
 
-def test_runtime_applies_and_a_second_plan_is_empty(runtime):
-    runtime.init().apply()
+@pytest.fixture(scope="module")
+def applying(runtime, single_host):
+    """Both at once, since neither knows of the other and most of it is waiting."""
+    with ThreadPoolExecutor() as pool:
+        yield {stack: pool.submit(lambda stack=stack: stack.init().apply()) for stack in (runtime, single_host)}
+
+
+def test_runtime_applies_and_a_second_plan_is_empty(runtime, applying):
+    applying[runtime].result()
     assert runtime.second_plan() == ""
 
 
-def test_single_host_applies_and_a_second_plan_is_empty(single_host):
-    single_host.init().apply()
+def test_single_host_applies_and_a_second_plan_is_empty(single_host, applying):
+    applying[single_host].result()
     assert single_host.second_plan() == ""
 
 
 def test_runtime_attaches_the_single_host(runtime):
-    plan, _ = runtime.set(attach_single_host=True).plan_json()
-    runtime.set(attach_single_host=False)
+    plan, _ = runtime.plan_json(attach_single_host=True)
     services = [r for r in plan["planned_values"]["root_module"]["child_modules"] if ".aws_ecs_service" in json.dumps(r)]
     assert [service["address"] for service in services] == ['module.service["app"]']
 
@@ -97,7 +104,7 @@ def test_no_secret_is_in_a_state_or_a_plan(base, runtime, aws, backend):
     assert len(secret) == 32 and secret.isalnum(), "AWS made a password of 32 letters and digits"
     for stack in (base, runtime):
         plan, file = stack.plan_json()
-        assert secret not in json.dumps(plan) and secret not in json.dumps(stack.state_json())
+        assert secret not in json.dumps(plan) and secret not in stack.stored_state()
         assert secret.encode() not in b"".join(zipfile.ZipFile(file).read(name) for name in zipfile.ZipFile(file).namelist())
 
 
@@ -150,18 +157,9 @@ def test_policies_fit_in_what_aws_allows(bootstrap):
 def test_every_profile_is_priced_and_the_default_fits_the_budget(base, runtime, single_host):
     settings = json.loads((cost.HERE / "profiles.json").read_text())
     stacks = {"base": base, "runtime": runtime, "single-host": single_host}
-    totals, plans = {}, {}
-
-    def plan(stack, variables):
-        key = stack, json.dumps(variables)
-        if key not in plans:
-            kept = dict(stacks[stack].variables)
-            plans[key], _ = stacks[stack].set(**variables).plan_json()
-            stacks[stack].variables = kept
-        return plans[key]
-
+    totals = {}
     for name, profile in settings["profiles"].items():
-        documents = {stack: plan(stack, variables) for stack, variables in profile["stacks"].items()}
+        documents = {stack: stacks[stack].plan_json(**variables)[0] for stack, variables in profile["stacks"].items()}
         for region in ("ap-southeast-2", "us-east-1"):
             totals[name, region] = cost.total(cost.month(name, documents, cost.Prices(region), settings))
     if os.environ.get("SIGNALBOX_COST_TABLE"):
@@ -177,12 +175,18 @@ def cost_row(name, profile, totals):
     return f"| `{name}` | {profile['description']} | {totals[name, 'ap-southeast-2']:.2f} | {totals[name, 'us-east-1']:.2f} |"
 
 
-def test_single_host_goes_and_leaves_nothing(single_host):
-    assert single_host.destroy() == ""
+@pytest.fixture(scope="module")
+def destroying(runtime, single_host):
+    with ThreadPoolExecutor() as pool:
+        yield {stack: pool.submit(stack.destroy) for stack in (single_host, runtime)}
 
 
-def test_runtime_goes_and_leaves_nothing(runtime):
-    assert runtime.destroy() == ""
+def test_single_host_goes_and_leaves_nothing(single_host, destroying):
+    assert destroying[single_host].result() == ""
+
+
+def test_runtime_goes_and_leaves_nothing(runtime, destroying):
+    assert destroying[runtime].result() == ""
 
 
 def test_base_goes_and_leaves_nothing(base):
