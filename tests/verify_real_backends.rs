@@ -59,6 +59,7 @@ ingester: {{ lifecycler: {{ min_ready_duration: 1s }} }}
 schema_config:
   configs: [{{ from: 2024-04-01, store: tsdb, object_store: filesystem, schema: v13, index: {{ prefix: index_, period: 24h }} }}]
 limits_config: {{ allow_structured_metadata: true }}
+frontend: {{ scheduler_dns_lookup_period: 1s }}
 analytics: {{ reporting_enabled: false }}
 "
     )
