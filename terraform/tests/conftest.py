@@ -132,9 +132,9 @@ def terraform(aws, tmp_path_factory):
     ignore = shutil.ignore_patterns(".terraform", "*.tfstate*", "*.tfplan", "__pycache__")
     for folder in ("terraform", "configs"):
         shutil.copytree(TERRAFORM.parent / folder, root / folder, ignore=ignore, symlinks=True)
-    for extra in ("compose.yaml",):
-        if (TERRAFORM.parent / extra).exists():
-            shutil.copy(TERRAFORM.parent / extra, root / extra)
+    (root / "nix").mkdir()
+    for extra in ("compose.yaml", "nix/grafana-plugins.json"):
+        shutil.copy(TERRAFORM.parent / extra, root / extra)
     environment = {
         **{key: value for key, value in os.environ.items() if not key.startswith("AWS_")},
         "AWS_ENDPOINT_URL": aws, "AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing",
