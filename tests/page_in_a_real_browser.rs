@@ -19,7 +19,7 @@ async fn in_a_browser<F: Future<Output = ()> + Send + 'static>(body: impl FnOnce
     let Some(browser) = Browser::start().await else { return };
     let browser = Arc::new(browser);
     let outcome = tokio::spawn(body(Arc::clone(&browser))).await;
-    let _ = browser.client.clone().close().await;
+    browser.close().await;
     if let Err(error) = outcome {
         std::panic::resume_unwind(error.into_panic());
     }
@@ -38,7 +38,7 @@ async fn the_page_draws_the_spike_and_leads_from_a_log_to_its_trace_and_from_a_s
         let seconds = if std::env::var_os("SIGNALBOX_PICTURES").is_some() { 48 } else { 24 };
         let mut load = browser::load(&console, directory.path(), &base, seconds);
 
-        browser.client.goto(&format!("{}/#window=1", console.page)).await.unwrap();
+        browser.goto(&format!("{}/#window=1", console.page)).await;
         browser.until("its first data", "return document.documentElement.dataset.ready === 'true'").await;
         let spike = browser.until("a spike of three times the base", SPIKE).await;
         println!("requests per second: peak {}", spike.as_str().unwrap_or_default());
@@ -102,7 +102,7 @@ async fn a_log_leads_to_its_trace_and_a_span_to_its_logs(browser: &Browser) {
          return document.querySelector('[data-testid=trace-panel]').hidden && rows.length > 0 && rows.every((row) => row.dataset.traceId === '{trace}')"
     );
     browser.until("the log list filtered by the trace", &filtered).await;
-    browser.client.back().await.unwrap();
+    browser.back().await;
     browser.until("the trace again after Back", &format!("{panel} return panel !== null")).await;
 }
 
@@ -119,7 +119,7 @@ async fn an_empty_console_says_what_to_do_and_a_stopped_one_that_it_is_gone() {
     in_a_browser(|browser| async move {
         let directory = tempfile::tempdir().unwrap();
         let mut console = browser::console(directory.path());
-        browser.client.goto(&console.page).await.unwrap();
+        browser.goto(&console.page).await;
         browser.until("its first answers", "return document.documentElement.dataset.ready === 'true'").await;
         browser.until("how to send spans", "return document.body.innerText.includes('No spans yet. Point an OTLP exporter at')").await;
         browser.until("that nothing is kept", "return document.body.innerText.includes('nothing survives a restart')").await;
@@ -142,7 +142,7 @@ async fn the_page_draws_the_flame_graph_of_a_service_and_of_a_span() {
         let answer = reqwest::get(format!("{base}/work?ms=0&cpu_ms=300")).await.unwrap();
         let trace = answer.headers()["x-trace-id"].to_str().unwrap().to_owned();
 
-        browser.client.goto(&console.page).await.unwrap();
+        browser.goto(&console.page).await;
         let drawn = "return Number(document.querySelector('[data-testid=profile] [data-testid=flame]')?.dataset.samples) > 0";
         browser.until("a flame graph of the service", drawn).await;
         browser.run("document.querySelector('[data-testid=profile]').scrollIntoView()").await;
@@ -150,7 +150,7 @@ async fn the_page_draws_the_flame_graph_of_a_service_and_of_a_span() {
         assert!(browser.reads_in_frame(frame, "GET /work").await, "the drawing has no request");
         browser.picture("profiles.png").await;
 
-        browser.client.goto(&format!("{}/#trace={trace}", console.page)).await.unwrap();
+        browser.goto(&format!("{}/#trace={trace}", console.page)).await;
         browser.click("[data-testid=span-row]").await;
         let own = "return Number(document.querySelector('[data-testid=span-profile] [data-testid=flame]')?.dataset.samples) > 0";
         browser.until("the flame graph of the span", own).await;

@@ -1,5 +1,6 @@
 //! A real Chromium for tests of the page, and the processes whose telemetry it shows. Included by `page_in_a_real_browser`;
-//! no promise of the page may be checked here.
+//! no promise of the page may be checked here. Speaks WebDriver itself: the crates for it would have every proc macro, and all
+//! that needs one, compiled twice, with their features of `syn` for tests and without them for `cargo run`.
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
@@ -7,8 +8,6 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use fantoccini::{Client, ClientBuilder, Locator};
-use hyper_util::client::legacy::connect::HttpConnector;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -27,9 +26,7 @@ impl Drop for Process {
 
 /// A browser with one window, driven through chromedriver.
 pub(crate) struct Browser {
-    /// The window.
-    pub(crate) client: Client,
-    driver_url: String,
+    /// Address of what WebDriver calls the session.
     session: String,
     _driver: Process,
     _profile: TempDir,
@@ -56,13 +53,11 @@ impl Browser {
                 format!("--user-data-dir={}", profile.path().display()),
             ] },
         });
-        let client = ClientBuilder::new(HttpConnector::new())
-            .capabilities(capabilities.as_object().unwrap().clone())
-            .connect(&driver_url)
-            .await
-            .unwrap();
-        let session = client.session_id().await.unwrap().unwrap();
-        let browser = Self { client, driver_url, session, _driver: driver, _profile: profile };
+        let wanted = json!({ "capabilities": { "alwaysMatch": capabilities } });
+        let session =
+            command(reqwest::Client::new().post(format!("{driver_url}/session")).json(&wanted)).await.unwrap();
+        let session = format!("{driver_url}/session/{}", session["sessionId"].as_str().unwrap());
+        let browser = Self { session, _driver: driver, _profile: profile };
         let screen = json!({ "width": 1440, "height": 1000, "deviceScaleFactor": 1, "mobile": false });
         browser.devtools("Emulation.setDeviceMetricsOverride", screen).await;
         let dark = json!({ "features": [{ "name": "prefers-color-scheme", "value": "dark" }] });
@@ -71,18 +66,38 @@ impl Browser {
     }
 
     async fn devtools(&self, command: &str, parameters: Value) {
-        self.post("goog/cdp/execute", json!({ "cmd": command, "params": parameters })).await;
+        self.post("goog/cdp/execute", json!({ "cmd": command, "params": parameters })).await.unwrap();
     }
 
-    async fn post(&self, path: &str, body: Value) -> Value {
-        let url = format!("{}/session/{}/{path}", self.driver_url, self.session);
-        let answer = reqwest::Client::new().post(url).json(&body).send().await.unwrap();
-        answer.json::<Value>().await.unwrap()["value"].take()
+    async fn post(&self, path: &str, body: Value) -> Result<Value, String> {
+        command(reqwest::Client::new().post(format!("{}/{path}", self.session)).json(&body)).await
+    }
+
+    /// Ends it.
+    pub(crate) async fn close(&self) {
+        let _ = command(reqwest::Client::new().delete(&self.session)).await;
+    }
+
+    /// Opens a page.
+    pub(crate) async fn goto(&self, url: &str) {
+        self.post("url", json!({ "url": url })).await.unwrap();
+    }
+
+    /// Back, as by the button.
+    pub(crate) async fn back(&self) {
+        self.post("back", json!({})).await.unwrap();
+    }
+
+    /// The first element, as WebDriver names it, and its id.
+    async fn find(&self, css: &str) -> Result<(Value, String), String> {
+        let element = self.post("element", json!({ "using": "css selector", "value": css })).await?;
+        let id = element.as_object().unwrap().values().next().unwrap().as_str().unwrap().to_owned();
+        Ok((element, id))
     }
 
     /// What the browser's console said since it was last asked, errors and warnings only.
     pub(crate) async fn complaints(&self) -> Vec<String> {
-        let entries = self.post("se/log", json!({ "type": "browser" })).await;
+        let entries = self.post("se/log", json!({ "type": "browser" })).await.unwrap();
         let grave = |entry: &&Value| matches!(entry["level"].as_str(), Some("SEVERE" | "WARNING"));
         entries
             .as_array()
@@ -95,7 +110,7 @@ impl Browser {
 
     /// Runs a script in the page.
     pub(crate) async fn run(&self, script: &str) -> Value {
-        self.client.execute(script, Vec::new()).await.unwrap()
+        self.post("execute/sync", json!({ "script": script, "args": [] })).await.unwrap()
     }
 
     /// Waits until a script returns something truthy, and returns that.
@@ -118,12 +133,12 @@ impl Browser {
     pub(crate) async fn click(&self, css: &str) {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let outcome = match self.client.find(Locator::Css(css)).await {
-                Ok(element) => element.click().await,
+            let outcome = match self.find(css).await {
+                Ok((_, id)) => self.post(&format!("element/{id}/click"), json!({})).await,
                 Err(error) => Err(error),
             };
             match outcome {
-                Ok(()) => return,
+                Ok(_) => return,
                 Err(error) if Instant::now() > deadline => panic!("{css} cannot be clicked: {error}"),
                 Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
             }
@@ -133,7 +148,8 @@ impl Browser {
     /// Whether the document in a frame comes to hold a text.
     #[cfg(feature = "pyroscope")]
     pub(crate) async fn reads_in_frame(&self, css: &str, text: &str) -> bool {
-        self.client.find(Locator::Css(css)).await.unwrap().enter_frame().await.unwrap();
+        let (frame, _) = self.find(css).await.unwrap();
+        self.post("frame", json!({ "id": frame })).await.unwrap();
         let deadline = Instant::now() + PATIENCE;
         let script = format!("return document.documentElement.textContent.includes('{text}')");
         let mut found = false;
@@ -141,7 +157,7 @@ impl Browser {
             found = self.run(&script).await == json!(true);
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        self.client.clone().enter_parent_frame().await.unwrap();
+        self.post("frame/parent", json!({})).await.unwrap();
         found
     }
 
@@ -150,9 +166,22 @@ impl Browser {
         let Some(directory) = std::env::var_os("SIGNALBOX_PICTURES") else { return };
         std::fs::create_dir_all(&directory).unwrap();
         let file = Path::new(&directory).join(name);
-        std::fs::write(&file, self.client.screenshot().await.unwrap()).unwrap();
+        let picture = command(reqwest::Client::new().get(format!("{}/screenshot", self.session))).await.unwrap();
+        let encoded = file.with_extension("base64");
+        std::fs::write(&encoded, picture.as_str().unwrap()).unwrap();
+        let decode = Command::new("base64").arg("-d").arg(&encoded).stdout(File::create(&file).unwrap()).status();
+        assert!(decode.unwrap().success(), "base64 -d {}", encoded.display());
+        std::fs::remove_file(encoded).unwrap();
         println!("saved {}", file.display());
     }
+}
+
+/// Sends a command of WebDriver: its value, or what was wrong.
+async fn command(request: reqwest::RequestBuilder) -> Result<Value, String> {
+    let answer = request.send().await.unwrap();
+    let done = answer.status().is_success();
+    let value = answer.json::<Value>().await.unwrap()["value"].take();
+    if done { Ok(value) } else { Err(value["message"].as_str().unwrap_or_default().to_owned()) }
 }
 
 /// Waits for the line of a child's stdout that holds `mark`, then reads on in the background so that the child never blocks.
