@@ -250,7 +250,7 @@ async fn occupy(app: &App) -> tokio::task::JoinHandle<u16> {
             }
         }
     });
-    let deadline = std::time::Instant::now() + Duration::from_secs(10);
+    let deadline = std::time::Instant::now() + Duration::from_secs(60);
     while app.get("/work?ms=0").await.status != 503 {
         assert!(std::time::Instant::now() < deadline, "the place was never taken");
         tokio::time::sleep(Duration::from_millis(5)).await;
