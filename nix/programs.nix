@@ -64,7 +64,7 @@ in
   xray-daemon = pkgs.buildGoModule {
     pname = "xray-daemon";
     version = lib.head (
-      builtins.match ".*/aws-xray-daemon v([0-9.]+).*" (builtins.readFile "${xray}/go.mod")
+      builtins.match ".*/aws-xray-daemon v([0-9.]+).*" (builtins.readFile (xray + "/go.mod"))
     );
     src = xray;
     vendorHash = "sha256-IU6g/QkmH+UWaDNSTWuo5jGL0gvQUDh3/xl8NC3eYG4="; # of go.sum: tests/nix_programs.rs computes it

@@ -1,5 +1,5 @@
 //! `signalbox verify --stack aws` against moto, a local stand-in for AWS, and the real X-Ray daemon in front of it.
-//! Needs python3 with moto (`pip install 'moto[server]'`), the daemon of `just backends`.
+//! Needs moto_server and the daemon, both of `just backends`.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![cfg(feature = "console")]
@@ -39,14 +39,10 @@ const KEYS: [(&str, &str); 4] = [
 
 /// moto on a free port; `None` where it is not installed.
 async fn moto() -> Option<(Running, String)> {
-    let has = Command::new("python3").args(["-c", "import moto.server"]).stderr(Stdio::null()).status();
-    if !has.is_ok_and(|status| status.success()) {
-        programs::not_run("moto");
-        return None;
-    }
+    let program = programs::find_or_say("moto_server")?;
     let port = programs::free_port();
-    let mut command = Command::new("python3");
-    command.args(["-m", "moto.server", "-H", "127.0.0.1", "-p", &port.to_string()]);
+    let mut command = Command::new(program);
+    command.args(["-H", "127.0.0.1", "-p", &port.to_string()]);
     let child = Running(command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap());
     let url = format!("http://127.0.0.1:{port}");
     let deadline = Instant::now() + Duration::from_secs(60);
