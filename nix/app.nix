@@ -18,8 +18,11 @@ let
       mainProgram = "signalbox";
     };
   };
+  shipped = common // {
+    postPatch = source.benches;
+  };
   release = crane.buildDepsOnly (
-    common
+    shipped
     // {
       cargoExtraArgs = "--locked";
       cargoCheckCommand = "true"; # clippy works with dev's
@@ -28,7 +31,7 @@ let
   build =
     pname: features: extra:
     crane.buildPackage (
-      common
+      shipped
       // {
         inherit pname;
         cargoArtifacts = release;
@@ -53,7 +56,7 @@ in
   inherit crane;
   packages = rec {
     default = crane.buildPackage (
-      common
+      shipped
       // {
         cargoArtifacts = release;
         cargoExtraArgs = "--locked";

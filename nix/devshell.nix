@@ -1,7 +1,9 @@
 # Development shells: `nix develop` for Rust and the stack, `nix develop .#ops` for deploying it.
 {
   pkgs,
+  lib,
   rust,
+  stack,
   ...
 }:
 let
@@ -21,7 +23,8 @@ let
     pkgs.nodejs
     pkgs.nixfmt
     pkgs.deadnix
-  ];
+  ]
+  ++ lib.optionals pkgs.stdenv.hostPlatform.isLinux stack.tools;
   operator = [
     pkgs.opentofu
     pkgs.kustomize

@@ -38,7 +38,7 @@ let
 
   # program: entry point and arguments, as in configs/processes (tests/nix_wiring.rs); package: whose licence and version;
   # configs: folders of configs/ it holds; env: beyond what its configs read; writes: folders of /data, volumes;
-  # healthcheck: where the program has no HTTP answer, and health: null where it has none at all.
+  # stop: the signal that ends it, if not SIGTERM; healthcheck: where the program has no HTTP answer, and health: null where it has none at all.
   images = {
     app = {
       package = rust.packages.app;
@@ -143,6 +143,7 @@ let
         "${config "nginx"}/cluster.conf"
       ];
       configs = [ "nginx" ];
+      stop = "SIGQUIT";
       writes = [ "nginx" ];
     };
     node-exporter = {
@@ -166,6 +167,7 @@ let
         "127.0.0.1"
       ];
       shell = true; # initdb itself runs one
+      stop = "SIGINT";
       writes = [ "postgresql" ];
     };
     s3 = {
@@ -297,6 +299,7 @@ let
         Cmd = lib.tail image.command;
         User = "${toString user}:${toString user}";
         WorkingDir = "/data";
+        StopSignal = image.stop or "SIGTERM";
         Env = lib.mapAttrsToList (variable: value: "${variable}=${value}") env;
         ExposedPorts = lib.mapAttrs' (
           _: number: lib.nameValuePair "${toString number}/tcp" { }

@@ -11,6 +11,8 @@ let
   packages = self.packages.${pkgs.stdenv.hostPlatform.system};
   hardening = {
     DynamicUser = true;
+    # One for both: the state folder is theirs together.
+    User = "signalbox";
     NoNewPrivileges = true;
     ProtectSystem = "strict";
     ProtectHome = true;
@@ -38,7 +40,7 @@ in
       default =
         self.inputs.nixpkgs.legacyPackages.${pkgs.stdenv.hostPlatform.system}.opentelemetry-collector-releases.otelcol-contrib;
       defaultText = lib.literalExpression "signalbox's own nixpkgs: opentelemetry-collector-releases.otelcol-contrib";
-      description = "The OpenTelemetry collector, 0.154 or newer: older ones do not know names that the configs use.";
+      description = "The OpenTelemetry collector; backends/programs has the oldest that knows the names in the configs.";
     };
     collectorConfigs = lib.mkOption {
       type = lib.types.listOf lib.types.str;

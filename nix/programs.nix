@@ -22,7 +22,6 @@ let
       inherit pname;
       inherit (lock) version;
       zipHash = lock.hashes;
-
     }
   ) (lib.filterAttrs (_: lock: !lib.elem null (lib.attrValues lock.hashes)) pluginLock);
   xray = ../backends/xray-daemon;

@@ -20,8 +20,8 @@ pkgs.runCommand "${package.pname}-slim-${package.version}"
     libraries=$($loader --list $program | sed -n 's|.* => \(/[^ ]*\) (.*|\1|p')
     cp -L $loader $libraries $out/lib
     chmod -R u+w $out
-    # Where glibc would look for locales and character sets: there are none in an image.
-    nuke-refs $out/lib/*
+    # Where glibc would look for locales and character sets: there are none in an image. patchelf writes the program's anew.
+    nuke-refs $out/lib/* $program
     patchelf --set-interpreter $out/lib/$(basename $loader) --set-rpath $out/lib $program
     $program --version
   ''

@@ -39,7 +39,6 @@ let
     pkgs.gawk
     pkgs.gnugrep
     pkgs.gnused
-    rust.packages.default
     named
     programs.collector
     programs.prometheus
@@ -47,7 +46,8 @@ let
     programs.tempo
     programs.grafana
   ];
-  variants = {
+  variants = lib.mapAttrs (_: programs: programs ++ [ rust.packages.default ]) others;
+  others = {
     core = core;
     lgtm = core ++ [
       programs.mimir
@@ -85,6 +85,8 @@ let
 in
 rec {
   inherit variants;
+  # Every program that a test or a run of the stack may ask for, but ours.
+  tools = others.lgtm ++ others.aws ++ programs.sloth ++ [ programs.promtool ];
   embedded = {
     default = embedded.up;
     up = app "the service, the load tester and the embedded backend" (signalbox [ "up" ]);

@@ -2,6 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "support/health.rs"]
+mod health;
+#[path = "support/process_files.rs"]
+mod process_files;
+
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
@@ -32,18 +37,6 @@ fn limits() -> BTreeMap<String, u64> {
     serde_json::from_value(limits["mib"].clone()).unwrap()
 }
 
-/// The health check of a program's image (tests/nix_wiring.rs holds its label to the same facts).
-fn health(program: &str) -> Option<Vec<String>> {
-    if program == "postgresql" {
-        return Some(["CMD", "/bin/postgresql", "--ready", "127.0.0.1"].map(str::to_owned).to_vec());
-    }
-    let facts = facts::program(program);
-    let path = facts.ready.as_ref().or(facts.health.as_ref())?;
-    let port = ["health", "page", "http"].iter().find_map(|role| facts.ports.get(*role)).unwrap();
-    let url = format!("http://127.0.0.1:{port}{path}");
-    Some(["CMD", "/bin/signalbox", "probe", &url].map(str::to_owned).to_vec())
-}
-
 /// What is wrong with a compose file; empty when it agrees.
 fn problems(compose: &Value) -> Vec<String> {
     let mut problems = Vec::new();
@@ -66,8 +59,12 @@ fn problems(compose: &Value) -> Vec<String> {
                 problem(format!("port {port} is open to others, or not in configs/stack.json"));
             }
         }
-        if service["healthcheck"]["test"] != json!(health(name)) {
-            problem(format!("health check {}, it should be {:?}", service["healthcheck"]["test"], health(name)));
+        if service["healthcheck"]["test"] != json!(health::check(name)) {
+            problem(format!("health check {}, it should be {:?}", service["healthcheck"]["test"], health::check(name)));
+        }
+        let stop = process_files::process(name).and_then(|process| process_files::stop_signal(&process));
+        if service["stop_signal"] != json!(stop) {
+            problem(format!("stop_signal {}, its process has {stop:?}", service["stop_signal"]));
         }
         for (key, value) in [("read_only", json!(true)), ("cap_drop", json!(["ALL"]))] {
             if service[key] != value {
@@ -121,6 +118,7 @@ fn a_wrong_compose_file_is_noticed() {
         ("/services/nginx/read_only", json!(false)),
         ("/services/prometheus/env_file", json!([])),
         ("/services/loki/healthcheck", json!(null)),
+        ("/services/postgresql/stop_signal", json!("SIGTERM")),
     ];
     for (pointer, value) in breaks {
         let mut broken = compose();

@@ -7,6 +7,8 @@
 mod files;
 #[path = "support/flake.rs"]
 mod flake;
+#[path = "support/health.rs"]
+mod health;
 #[path = "support/process_files.rs"]
 mod process_files;
 #[path = "support/programs.rs"]
@@ -172,6 +174,10 @@ fn unlike_its_process(program: &str, image: &Value) -> Vec<(String, String)> {
     if told != wanted {
         differences.push(("command".to_owned(), format!("is told {told:?}, its process {wanted:?}")));
     }
+    let stop = process_files::stop_signal(&process).unwrap_or("SIGTERM");
+    if image["StopSignal"] != stop {
+        differences.push(("stop".to_owned(), format!("is stopped by {}, its process by {stop}", image["StopSignal"])));
+    }
     let told = texts(image, "Env");
     for (variable, value) in process_files::environment(&process, &known) {
         if !GIVEN.contains(&variable.as_str()) && !told.contains(&format!("{variable}={value}").as_str()) {
@@ -192,21 +198,11 @@ fn other_names(program: &str) -> Vec<String> {
 
 fn health_problems(name: &str, program: &str, image: &Value, problems: &mut Vec<String>) {
     let label = image["Labels"]["io.signalbox.healthcheck"].as_str();
-    let test: Vec<String> = label.map(|label| serde_json::from_str(label).unwrap()).unwrap_or_default();
+    let told: Option<Vec<String>> = label.map(|label| serde_json::from_str(label).unwrap());
     let excepted = NO_HEALTH.iter().any(|(image, _)| *image == name);
-    if excepted != test.is_empty() {
-        problems.push(format!("health check {test:?}"));
-        return;
-    }
-    let facts = facts::program(program);
-    if let Some(path) = facts.ready.as_ref().or(facts.health.as_ref())
-        && !excepted
-    {
-        let asked = test.last().cloned().unwrap_or_default();
-        let known = facts.ports.values().any(|port| asked == format!("http://127.0.0.1:{port}{path}"));
-        if test[..3] != ["CMD", "/bin/signalbox", "probe"] || !known {
-            problems.push(format!("health check {test:?} asks for something that stack.json does not have"));
-        }
+    let wanted = if excepted { None } else { health::check(program) };
+    if told != wanted {
+        problems.push(format!("health check {told:?}, it should be {wanted:?}"));
     }
 }
 
@@ -268,6 +264,8 @@ fn a_wrong_image_is_noticed() {
             "/image-tempo/Labels/io.signalbox.healthcheck",
             json!(r#"["CMD","/bin/signalbox","probe","http://127.0.0.1:1/ready"]"#),
         ),
+        ("/image-postgresql/Labels/io.signalbox.healthcheck", json!(r#"["CMD","/bin/true"]"#)),
+        ("/image-nginx/StopSignal", json!("SIGTERM")),
         ("/image-grafana/Volumes", json!({})),
         ("/image-s3", json!(null)),
         ("/image-tempo/Env", json!(without(&images, "tempo", "Env", "OTEL_TRACES_EXPORTER"))),

@@ -118,11 +118,15 @@ async fn all_spans_are_stored(stack: &Stack, sent: &Sent, run: u64, since: Insta
     twice
 }
 
+/// Of points sent every 50 ms: what a batch of 200 ms and a request on its way hold, five times over.
+const MOST_LOST: usize = 40;
+
 /// Waits until every acknowledged metric point is in Prometheus; of a collector that was `killed`, but for the newest before
 /// it: their queue is in memory (configs/README.md). Returns how many are lost, and the longest time between two points.
 async fn points_are_stored(stack: &Stack, sent: &Sent, run: u64, killed: bool) -> (usize, Duration) {
     let wanted = sent.point_ids();
     let refused = *sent.refused_point.lock().unwrap();
+    assert!(!killed || refused.is_some(), "nothing was refused: the collector was not away");
     let before: Vec<_> = wanted.iter().filter(|id| killed && Some(**id) < refused).collect();
     let url = format!("{}/api/v1/query", facts::setting("PROMETHEUS_URL"));
     let query = format!("{}{{run=\"{run}\"}}[1h]", sender::GAUGE);
@@ -136,7 +140,7 @@ async fn points_are_stored(stack: &Stack, sent: &Sent, run: u64, killed: bool) -
                 .collect();
             let stored = samples.iter().map(|(_, id)| *id).collect();
             let lost: Vec<_> = wanted.difference(&stored).collect();
-            before.ends_with(&lost).then_some(())?;
+            (before.ends_with(&lost) && lost.len() <= MOST_LOST).then_some(())?;
             let gap = samples.windows(2).map(|pair| pair[1].0 - pair[0].0).fold(0.0, f64::max);
             Some((lost.len(), Duration::from_secs_f64(gap)))
         })

@@ -8,12 +8,22 @@ mod support;
 #[path = "../nix/template/src/main.rs"]
 mod template;
 
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use support::{console, get};
 
 /// Set for the process that is the service.
 const SERVE: &str = "SIGNALBOX_TEST_TEMPLATE";
+
+/// Does not outlive its test.
+struct Service(Child);
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
 
 /// Not a test of its own: the service, in a process of its own because telemetry is global. Does nothing otherwise.
 #[test]
@@ -29,8 +39,8 @@ async fn a_request_to_the_starter_is_a_span_with_its_logs_and_a_duration() {
     let mut service = Command::new(std::env::current_exe().unwrap());
     service.args(["serve", "--exact", "--nocapture"]).env_clear().env(SERVE, "1").env("SERVICE_ADDRESS", "127.0.0.1:0");
     service.env("OTEL_SERVICE_NAME", "starter").env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{}", console.grpc));
-    let mut service = service.stdout(Stdio::piped()).spawn().unwrap();
-    let lines = std::io::BufRead::lines(std::io::BufReader::new(service.stdout.take().unwrap()));
+    let mut service = Service(service.stdout(Stdio::piped()).spawn().unwrap());
+    let lines = std::io::BufRead::lines(std::io::BufReader::new(service.0.stdout.take().unwrap()));
     let mut lines = lines.map_while(Result::ok);
     let url = lines.find_map(|line| line.find("http://").map(|at| line[at..].to_owned())).unwrap();
     let rest = std::thread::spawn(move || lines.collect::<Vec<_>>().join("\n"));
@@ -42,10 +52,10 @@ async fn a_request_to_the_starter_is_a_span_with_its_logs_and_a_duration() {
         let answer = client.get(url).header("traceparent", caller).send().await.unwrap();
         assert_eq!(answer.status().as_u16(), status);
     }
-    // As Ctrl-C does it: what is left is sent before it ends.
-    let pid = nix::unistd::Pid::from_raw(service.id().try_into().unwrap());
-    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
-    let status = tokio::task::spawn_blocking(move || service.wait().unwrap()).await.unwrap();
+    // What is left is sent before it ends.
+    let pid = nix::unistd::Pid::from_raw(service.0.id().try_into().unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+    let status = tokio::task::spawn_blocking(move || service.0.wait().unwrap()).await.unwrap();
     let said = rest.join().unwrap();
     assert!(status.success(), "{said}");
 

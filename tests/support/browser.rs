@@ -6,6 +6,7 @@ use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -54,8 +55,7 @@ impl Browser {
             ] },
         });
         let wanted = json!({ "capabilities": { "alwaysMatch": capabilities } });
-        let session =
-            command(reqwest::Client::new().post(format!("{driver_url}/session")).json(&wanted)).await.unwrap();
+        let session = command(client().post(format!("{driver_url}/session")).json(&wanted)).await.unwrap();
         let session = format!("{driver_url}/session/{}", session["sessionId"].as_str().unwrap());
         let browser = Self { session, _driver: driver, _profile: profile };
         let screen = json!({ "width": 1440, "height": 1000, "deviceScaleFactor": 1, "mobile": false });
@@ -70,12 +70,12 @@ impl Browser {
     }
 
     async fn post(&self, path: &str, body: Value) -> Result<Value, String> {
-        command(reqwest::Client::new().post(format!("{}/{path}", self.session)).json(&body)).await
+        command(client().post(format!("{}/{path}", self.session)).json(&body)).await
     }
 
     /// Ends it.
     pub(crate) async fn close(&self) {
-        let _ = command(reqwest::Client::new().delete(&self.session)).await;
+        let _ = command(client().delete(&self.session)).await;
     }
 
     /// Opens a page.
@@ -166,7 +166,7 @@ impl Browser {
         let Some(directory) = std::env::var_os("SIGNALBOX_PICTURES") else { return };
         std::fs::create_dir_all(&directory).unwrap();
         let file = Path::new(&directory).join(name);
-        let picture = command(reqwest::Client::new().get(format!("{}/screenshot", self.session))).await.unwrap();
+        let picture = command(client().get(format!("{}/screenshot", self.session))).await.unwrap();
         let encoded = file.with_extension("base64");
         std::fs::write(&encoded, picture.as_str().unwrap()).unwrap();
         let decode = Command::new("base64").arg("-d").arg(&encoded).stdout(File::create(&file).unwrap()).status();
@@ -176,11 +176,18 @@ impl Browser {
     }
 }
 
+/// One for all: it is asked ten times a second.
+fn client() -> &'static reqwest::Client {
+    static CLIENT: LazyLock<reqwest::Client> =
+        LazyLock::new(|| reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().unwrap());
+    &CLIENT
+}
+
 /// Sends a command of WebDriver: its value, or what was wrong.
 async fn command(request: reqwest::RequestBuilder) -> Result<Value, String> {
-    let answer = request.send().await.unwrap();
+    let answer = request.send().await.map_err(|error| error.to_string())?;
     let done = answer.status().is_success();
-    let value = answer.json::<Value>().await.unwrap()["value"].take();
+    let value = answer.json::<Value>().await.map_err(|error| error.to_string())?["value"].take();
     if done { Ok(value) } else { Err(value["message"].as_str().unwrap_or_default().to_owned()) }
 }
 

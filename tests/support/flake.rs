@@ -17,9 +17,10 @@ pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// Like `programs::find_or_say`, but where `.ci/run` found that Nix cannot be had it says so and passes.
+/// Like `programs::find_or_say`, but where `.ci/run` found that Nix itself cannot be had it says so and passes.
 pub(crate) fn find_or_say(program: &str) -> Option<PathBuf> {
-    if std::env::var("SIGNALBOX_NIX").as_deref() == Ok("unavailable") && programs::find(program).is_none() {
+    let unavailable = program == "nix" && std::env::var("SIGNALBOX_NIX").as_deref() == Ok("unavailable");
+    if unavailable && programs::find(program).is_none() {
         println!("NOT RUN: {program} cannot be had on this machine");
         return None;
     }

@@ -69,3 +69,13 @@ fn expanded(text: &str, known: &BTreeMap<String, String>) -> String {
     let value = known.get(name).filter(|value| !value.is_empty()).cloned();
     format!("{before}{}{}", value.unwrap_or_else(|| expanded(default, known)), expanded(&after[1..], known))
 }
+
+/// What ends a process, where it is not SIGTERM.
+pub(crate) fn stop_signal(process: &Value) -> Option<&'static str> {
+    match process["shutdown"]["signal"].as_u64()? {
+        2 => Some("SIGINT"),
+        3 => Some("SIGQUIT"),
+        15 => None,
+        other => panic!("signal {other} has no name here"),
+    }
+}

@@ -6,6 +6,7 @@ mod telemetry;
 use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::{Router, middleware, routing::get};
+use tokio::signal::unix::{SignalKind, signal};
 
 async fn hello(Path(name): Path<String>) -> Result<String, StatusCode> {
     if name == "nobody" {
@@ -26,9 +27,15 @@ pub async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = std::env::var("SERVICE_ADDRESS").unwrap_or_else(|_| "127.0.0.1:8081".into());
     let listener = tokio::net::TcpListener::bind(&address).await?;
     println!("http://{}/hello/you", listener.local_addr()?);
-    axum::serve(listener, router())
-        .with_graceful_shutdown(async { tokio::signal::ctrl_c().await.unwrap_or_default() })
-        .await?;
+    // Ctrl-C, and what containers and systemd send.
+    let mut term = signal(SignalKind::terminate())?;
+    let ended = async move {
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = term.recv() => {}
+        }
+    };
+    axum::serve(listener, router()).with_graceful_shutdown(ended).await?;
     // Off the runtime: shutdown waits for the last batches.
     tokio::task::spawn_blocking(move || telemetry.stop()).await??;
     Ok(())

@@ -93,7 +93,10 @@
           runtimeShell = "/nix/store/stub-bash/bin/bash";
           stdenv = {
             cc = stub "cc" { };
-            hostPlatform = { inherit system; };
+            hostPlatform = {
+              inherit system;
+              isLinux = system != "aarch64-darwin";
+            };
           };
           prometheus = stub "prometheus" { } // {
             cli = stub "promtool" { };
