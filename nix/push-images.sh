@@ -1,6 +1,7 @@
 # Pushes images to a registry: `nix run .#push-images -- REGISTRY/PREFIX [IMAGE..]`. A tag is derived from the content, so
 # one that is there already is skipped. Prints {"IMAGE": {"repository", "tag", "digest"}} for Terraform on stdout, the rest
-# on stderr. IMAGES is set by nix/images.nix. A registry without TLS: CONTAINERS_REGISTRIES_CONF.
+# on stderr. IMAGES is set by nix/images.nix. A registry without TLS: `insecure = true` for it in
+# ~/.config/containers/registries.conf.
 if [ $# -lt 1 ]; then
   echo "usage: push-images REGISTRY/PREFIX [IMAGE..]; images: $(jq -r 'keys | join(" ")' "$IMAGES")" >&2
   exit 64
@@ -12,13 +13,17 @@ if [ $# -eq 0 ]; then
 else
   wanted=("$@")
 fi
-digests=$(mktemp -d)
-trap 'rm -rf "$digests"' EXIT
+# All names first: nothing is pushed of a list that is wrong.
 for image in "${wanted[@]}"; do
-  if ! entry=$(jq -e --arg image "$image" '.[$image]' "$IMAGES"); then
+  if ! jq -e --arg image "$image" 'has($image)' "$IMAGES" > /dev/null; then
     echo "push-images: no image '$image'; allowed: $(jq -r 'keys | join(" ")' "$IMAGES")" >&2
     exit 64
   fi
+done
+digests=$(mktemp -d)
+trap 'rm -rf "$digests"' EXIT
+for image in "${wanted[@]}"; do
+  entry=$(jq --arg image "$image" '.[$image]' "$IMAGES")
   file=$(jq -r .file <<< "$entry")
   tag=$(jq -r .tag <<< "$entry")
   target="$prefix/signalbox-$image"
@@ -31,4 +36,4 @@ for image in "${wanted[@]}"; do
   fi
   jq -n --arg image "$image" --arg repository "$target" --arg tag "$tag" --arg digest "$digest" \
     '{ ($image): { $repository, $tag, $digest } }'
-done | jq --slurp add
+done | jq --slurp 'add // empty'
