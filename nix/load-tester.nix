@@ -10,7 +10,6 @@
     pname = "signalbox-load";
     version = (lib.importTOML ../Cargo.toml).package.version;
     src = source.rust;
-    root = ../.; # where naersk reads the manifest: `src` is no path yet under `nix flake check --no-build`
     postPatch = source.benches;
     cargoBuildOptions =
       default:
