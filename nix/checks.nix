@@ -11,10 +11,12 @@
 }:
 let
   inherit (rust) crane dev;
-  # In the sandbox: no home, no cache of backends, and certificates, without which our HTTP clients refuse to start.
+  # In the sandbox: no home, no cache of backends, certificates, without which our HTTP clients refuse to start, and a font,
+  # without which Chromium ends.
   environment = ''
     export HOME=$TMPDIR SIGNALBOX_BACKENDS=/var/empty
     export SSL_CERT_FILE=${pkgs.cacert}/etc/ssl/certs/ca-bundle.crt
+    export FONTCONFIG_FILE=${pkgs.makeFontsConf { fontDirectories = [ pkgs.dejavu_fonts ]; }}
   '';
   # A command in a copy of the checkout.
   check =

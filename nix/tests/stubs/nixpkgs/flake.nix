@@ -46,6 +46,7 @@
         "chromium"
         "clippy"
         "deadnix"
+        "dejavu_fonts"
         "coreutils"
         "gawk"
         "gnugrep"
@@ -120,6 +121,7 @@
                 optional-dependencies.server = [ ];
               };
             });
+          makeFontsConf = arguments: stub "fonts.conf" arguments;
           fetchurl = arguments: stub "file" arguments;
           buildGoModule = arguments: stub arguments.pname arguments;
           writeText = name: text: stub name { inherit text; };
