@@ -28,21 +28,6 @@ let
       ${command}
       touch $out
     '';
-  cargoTest =
-    name: tools: arguments:
-    crane.mkCargoDerivation (
-      dev
-      // {
-        pname = "signalbox-${name}";
-        nativeBuildInputs = tools;
-        buildPhaseCargoCommand = ''
-          ${environment}
-          cargo test --locked ${arguments}
-        '';
-        installPhaseCommand = "touch $out";
-        doInstallCargoArtifacts = false;
-      }
-    );
   # nixpkgs' own provider is of the next major version. OpenTofu's build of the locked one, by the checksums of its
   # registry (opentofu/registry, providers/h/hashicorp/aws.json).
   tofuProviders =
@@ -74,16 +59,25 @@ in
   fmt = crane.cargoFmt { inherit (dev) src pname version; };
   clippy = crane.cargoClippy (dev // { cargoClippyExtraArgs = "--all-targets -- -D warnings"; });
   # With every program that a test may ask; `not run` is for machines that lack one.
-  test = cargoTest "test" (
-    stack.tools
-    ++ [
-      pkgs.chromium
-      pkgs.chromedriver
-      pkgs.nodejs
-      pkgs.jq
-      pkgs.openssl
-    ]
-  ) "";
+  test = crane.mkCargoDerivation (
+    dev
+    // {
+      pname = "signalbox-test";
+      nativeBuildInputs = stack.tools ++ [
+        pkgs.chromium
+        pkgs.chromedriver
+        pkgs.nodejs
+        pkgs.jq
+        pkgs.openssl
+      ];
+      buildPhaseCargoCommand = ''
+        ${environment}
+        cargo test --locked
+      '';
+      installPhaseCommand = "touch $out";
+      doInstallCargoArtifacts = false;
+    }
+  );
   docs = crane.cargoDoc (dev // { RUSTDOCFLAGS = "-D warnings"; });
   licences = crane.cargoDeny (dev // { cargoDenyChecks = "licenses sources bans"; });
   nix = check "nix" [

@@ -280,7 +280,7 @@ let
       layers = [
         certificates
       ]
-      ++ lib.optional (!lib.elem name ours) (buildLayer {
+      ++ lib.optional (!image ? own) (buildLayer {
         deps = [ image.package ];
         layers = [ certificates ];
         maxLayers = 4;

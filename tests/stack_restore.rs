@@ -7,7 +7,7 @@
 mod programs;
 
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use nix::sys::signal::{Signal, kill};
@@ -15,8 +15,7 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 use signalbox::facts;
 
-/// A running program; a failed test leaves none behind.
-struct Running(Child);
+use programs::Running;
 
 impl Running {
     fn start(mut command: Command, log: &Path) -> Self {
@@ -29,13 +28,6 @@ impl Running {
     fn stop(mut self) {
         kill(Pid::from_raw(self.0.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
         assert!(self.0.wait().unwrap().code().is_some());
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
     }
 }
 

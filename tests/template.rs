@@ -2,28 +2,21 @@
 //! name the span, in a console. Its source is compiled as a module here, with the versions that its manifest asks for.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "support/programs.rs"]
+mod programs;
 #[path = "support/console.rs"]
 mod support;
 #[allow(dead_code, unreachable_pub, missing_docs, reason = "a program of its own; its main is not called")]
 #[path = "../nix/template/src/main.rs"]
 mod template;
 
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
+use programs::Running;
 use support::{console, get};
 
 /// Set for the process that is the service.
 const SERVE: &str = "SIGNALBOX_TEST_TEMPLATE";
-
-/// Does not outlive its test.
-struct Service(Child);
-
-impl Drop for Service {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// Not a test of its own: the service, in a process of its own because telemetry is global. Does nothing otherwise.
 #[test]
@@ -39,7 +32,7 @@ async fn a_request_to_the_starter_is_a_span_with_its_logs_and_a_duration() {
     let mut service = Command::new(std::env::current_exe().unwrap());
     service.args(["serve", "--exact", "--nocapture"]).env_clear().env(SERVE, "1").env("SERVICE_ADDRESS", "127.0.0.1:0");
     service.env("OTEL_SERVICE_NAME", "starter").env("OTEL_EXPORTER_OTLP_ENDPOINT", format!("http://{}", console.grpc));
-    let mut service = Service(service.stdout(Stdio::piped()).spawn().unwrap());
+    let mut service = Running(service.stdout(Stdio::piped()).spawn().unwrap());
     let lines = std::io::BufRead::lines(std::io::BufReader::new(service.0.stdout.take().unwrap()));
     let mut lines = lines.map_while(Result::ok);
     let url = lines.find_map(|line| line.find("http://").map(|at| line[at..].to_owned())).unwrap();

@@ -9,7 +9,7 @@ mod contract_stub;
 #[path = "support/programs.rs"]
 mod programs;
 
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
 use axum::Router;
@@ -19,16 +19,7 @@ use serde_json::{Value, json};
 use signalbox::telemetry::names::{REQUESTS, SERVICE_APP, VERIFY_HEADER};
 
 use contract_stub::{Shared, nobody, serve};
-
-/// A child that ends with the test.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
+use programs::Running;
 
 const KEYS: [(&str, &str); 4] = [
     ("AWS_REGION", "us-east-1"),

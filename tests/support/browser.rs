@@ -12,33 +12,24 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::programs::{self, Running};
+
 /// How long anything the page must show may take.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(90);
-
-/// A child that does not outlive its test.
-pub(crate) struct Process(pub(crate) Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 /// A browser with one window, driven through chromedriver.
 pub(crate) struct Browser {
     /// Address of what WebDriver calls the session.
     session: String,
-    _driver: Process,
+    _driver: Running,
     _profile: TempDir,
 }
 
 impl Browser {
     /// Starts one; `None` (after saying so) where the machine has no Chromium and none is required.
     pub(crate) async fn start() -> Option<Self> {
-        let (chromium, chromedriver) =
-            (crate::programs::find_or_say("chromium")?, crate::programs::find_or_say("chromedriver")?);
-        let mut driver = Process(
+        let (chromium, chromedriver) = (programs::find_or_say("chromium")?, programs::find_or_say("chromedriver")?);
+        let mut driver = Running(
             Command::new(chromedriver).arg("--port=0").stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap(),
         );
         let line = first_line(&mut driver.0, "started successfully on port ");
@@ -221,7 +212,7 @@ fn signalbox(directory: &Path, log: &str) -> Command {
 /// A console on free ports.
 pub(crate) struct Console {
     /// Kill it to see what the page says.
-    pub(crate) process: Process,
+    pub(crate) process: Running,
     /// Base address of the page.
     pub(crate) page: String,
     grpc: String,
@@ -237,17 +228,17 @@ pub(crate) fn console(directory: &Path) -> Console {
         let value = line.split_whitespace().find_map(|word| word.strip_prefix(name)).unwrap();
         format!("http://{}", value.trim_start_matches("http://").trim_end_matches('/'))
     };
-    Console { page: address("page="), grpc: address("grpc="), process: Process(child) }
+    Console { page: address("page="), grpc: address("grpc="), process: Running(child) }
 }
 
 /// Starts the service and waits until it is ready; returns it and its base address.
-pub(crate) async fn app(console: &Console, directory: &Path) -> (Process, String) {
-    let port = crate::programs::free_port();
+pub(crate) async fn app(console: &Console, directory: &Path) -> (Running, String) {
+    let port = programs::free_port();
     let base = format!("http://127.0.0.1:{port}");
     let mut command = signalbox(directory, "app");
     command.args(["app", "--port", &port.to_string()]);
     command.env("PYROSCOPE_URL", &console.page).env("PYROSCOPE_UPLOAD_INTERVAL", "1s");
-    let process = Process(exporting(&mut command, console).spawn().unwrap());
+    let process = Running(exporting(&mut command, console).spawn().unwrap());
     let deadline = Instant::now() + PATIENCE;
     loop {
         if reqwest::get(format!("{base}/ready")).await.is_ok_and(|answer| answer.status().is_success()) {
@@ -259,10 +250,10 @@ pub(crate) async fn app(console: &Console, directory: &Path) -> (Process, String
 }
 
 /// Starts the spike against a service.
-pub(crate) fn load(console: &Console, directory: &Path, host: &str, seconds: u32) -> Process {
+pub(crate) fn load(console: &Console, directory: &Path, host: &str, seconds: u32) -> Running {
     let mut command = signalbox(directory, "load");
     command.args(["load", "--host", host, "--for", &format!("{seconds}s"), "--quiet"]);
-    Process(exporting(&mut command, console).spawn().unwrap())
+    Running(exporting(&mut command, console).spawn().unwrap())
 }
 
 fn exporting<'a>(command: &'a mut Command, console: &Console) -> &'a mut Command {

@@ -4,7 +4,7 @@
 #![allow(dead_code, reason = "each test uses its part")]
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Child, Command};
 use std::sync::atomic::{AtomicU16, Ordering};
 
 /// Where a program is: in `SIGNALBOX_BACKENDS` (or its `bin`), then where `just backends` puts them without it, then on
@@ -32,6 +32,16 @@ pub(crate) fn find_or_say(program: &str) -> Option<PathBuf> {
 pub(crate) fn not_run(program: &str) {
     println!("not run: {program}");
     assert_ne!(std::env::var("SIGNALBOX_REQUIRE").as_deref(), Ok("all"), "{program} is required and missing");
+}
+
+/// A running program; a test that ends, however it does, leaves none behind.
+pub(crate) struct Running(pub(crate) Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// Runs a program to its end; `Err` holds the command and everything it said.
