@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 
 use serde_yaml_ng::Value;
@@ -81,4 +83,22 @@ fn process_compose_reads_every_variant() {
         let said = programs::check(command.arg("-f").arg(file(name)).arg("--dry-run")).unwrap();
         assert!(said.contains(&format!("Validated {} configured processes", variant(name).len())), "{name}: {said}");
     }
+}
+
+#[test]
+fn postgresql_says_which_folder_its_user_cannot_enter() {
+    let Some(server) = programs::find_or_say("postgres") else { return };
+    if programs::check(Command::new("id").arg("-u")).unwrap().trim() != "0" {
+        return eprintln!("not run: only as root is the server's user another");
+    }
+    let closed = tempfile::tempdir().unwrap();
+    std::fs::set_permissions(closed.path(), Permissions::from_mode(0o700)).unwrap();
+    let folder = closed.path().join("postgresql");
+    let path = format!("{}:{}", server.parent().unwrap().display(), std::env::var("PATH").unwrap());
+    let mut command = Command::new("configs/processes/postgresql");
+    let answer = command.arg(&folder).arg("127.0.0.1").env("PATH", path).output().unwrap();
+    let said = String::from_utf8(answer.stderr).unwrap();
+    assert_eq!(answer.status.code(), Some(1), "{said}");
+    assert!(said.contains(&format!("`{}`: a folder above it is closed", folder.display())), "{said}");
+    assert!(!folder.join("data").exists());
 }

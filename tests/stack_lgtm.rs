@@ -25,7 +25,7 @@ fn the_lgtm_variant_keeps_the_contract_under_a_spike() {
     if !can_run(&[]) {
         return;
     }
-    let state = tempfile::tempdir().unwrap();
+    let state = state();
     let (status, output) =
         Stack::start(state.path(), &["lgtm", "--for", "40s", "--verify"]).end(Duration::from_secs(400));
     assert!(status.success(), "{status}\n{output}");
@@ -33,6 +33,11 @@ fn the_lgtm_variant_keeps_the_contract_under_a_spike() {
         let named = output.contains(&format!("skipped: {program}"));
         assert_eq!(named, programs::find(program).is_none(), "`{program}`:\n{output}");
     }
+}
+
+/// Not in TMPDIR: as root, PostgreSQL's user must be able to enter it, and the one of `nix develop` is root's alone.
+fn state() -> tempfile::TempDir {
+    tempfile::tempdir_in("/tmp").unwrap()
 }
 
 /// Mimir's query API, or that of the Prometheus in its place.
@@ -48,7 +53,7 @@ async fn every_program_beside_the_core_does_its_part() {
     if !can_run(&["postgres", "node-exporter", "nginx"]) {
         return;
     }
-    let state = tempfile::tempdir().unwrap();
+    let state = state();
     let stack = Stack::ready(state.path(), &["lgtm"]);
     let url = |path: &str| format!("http://127.0.0.1:{}{path}", facts::port("nginx", "http"));
 
