@@ -9,6 +9,11 @@
 let
   cfg = config.services.signalbox;
   packages = self.packages.${pkgs.stdenv.hostPlatform.system};
+  # Of signalbox's own nixpkgs: the configs are written for its version.
+  programs = import ./programs.nix {
+    inherit lib;
+    pkgs = self.inputs.nixpkgs.legacyPackages.${pkgs.stdenv.hostPlatform.system};
+  };
   hardening = {
     DynamicUser = true;
     # One for both: the state folder is theirs together.
@@ -37,9 +42,8 @@ in
     };
     collectorPackage = lib.mkOption {
       type = lib.types.package;
-      default =
-        self.inputs.nixpkgs.legacyPackages.${pkgs.stdenv.hostPlatform.system}.opentelemetry-collector-releases.otelcol-contrib;
-      defaultText = lib.literalExpression "signalbox's own nixpkgs: opentelemetry-collector-releases.otelcol-contrib";
+      default = programs.collector;
+      defaultText = lib.literalExpression "otelcol-contrib of signalbox's own nixpkgs";
       description = "The OpenTelemetry collector; backends/programs has the oldest that knows the names in the configs.";
     };
     collectorConfigs = lib.mkOption {
@@ -68,10 +72,15 @@ in
   config = lib.mkIf cfg.enable {
     systemd.services =
       let
+        state = "/var/lib/signalbox"; # StateDirectory
         own = pkgs.writeText "signalbox.env" (
           lib.concatStrings (
             lib.mapAttrsToList (name: value: "${name}=${value}\n") (
-              { SIGNALBOX_STATE = "/var/lib/signalbox"; } // cfg.environment
+              {
+                SIGNALBOX_STATE = state;
+                DATABASE_URL = "sqlite:${state}/tasks.db"; # in memory without it
+              }
+              // cfg.environment
             )
           )
         );

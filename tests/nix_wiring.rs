@@ -285,6 +285,54 @@ fn without<'a>(images: &'a Value, image: &str, list: &str, begins: &str) -> Vec<
     all.into_iter().filter(|one| !one.starts_with(begins)).collect()
 }
 
+/// What systemd is told of each service of `services.signalbox`, with `settings` (Nix) over the options' defaults.
+fn nixos_services(settings: &str) -> Option<Value> {
+    flake::inside(&format!(
+        "let
+           self.packages.{SYSTEM} = {{ app = pkgs.jq // {{ meta.mainProgram = \"signalbox\"; }}; configs = pkgs.jq; }};
+           self.inputs.nixpkgs.legacyPackages.{SYSTEM} = pkgs;
+           host = import ./nix/module.nix {{ inherit self; }} {{
+             inherit lib;
+             pkgs = pkgs // {{ writeText = _: text: text; }};
+             config.services.signalbox = builtins.mapAttrs (_: o: o.default) host.options.services.signalbox // {settings};
+           }};
+         in builtins.mapAttrs (_: service: service.serviceConfig) (host.config.systemd.services or {{ }})"
+    ))
+}
+
+#[test]
+fn a_nixos_host_runs_the_service_and_the_collector_as_the_processes_do() {
+    let Some(off) = nixos_services("{ }") else { return };
+    assert_eq!(off, json!({}), "nothing runs before `enable`");
+    let settings = r#"{ enable = true; environment.LOKI_URL = "http://loki.internal:3100"; environmentFile = "/run/secrets/signalbox"; }"#;
+    let on = nixos_services(settings).unwrap();
+    let (app, collector) = (&on["signalbox"], &on["signalbox-collector"]);
+    let started = |service: &Value| service["ExecStart"].as_str().unwrap().to_owned();
+    assert!(started(app).starts_with("/nix/store/") && started(app).ends_with("/bin/signalbox app"), "{app}");
+
+    let configs = |command: &str| -> Vec<String> {
+        let words = command.split_whitespace().filter_map(|word| word.strip_prefix("--config="));
+        words.map(|file| file.rsplit('/').next().unwrap().to_owned()).collect()
+    };
+    let process = process_files::variant("core")["collector"]["command"].as_str().unwrap().to_owned();
+    assert!(started(collector).split(' ').next().unwrap().ends_with("/bin/otelcol-contrib"), "{collector}");
+    assert_eq!(configs(&started(collector)), configs(&process));
+
+    for service in [app, collector] {
+        assert_eq!((&service["User"], &service["StateDirectory"]), (&json!("signalbox"), &json!("signalbox")));
+        let files = texts(service, "EnvironmentFile");
+        assert!(files[0].ends_with("/configs/environments/local.env"), "{files:?}");
+        for line in [
+            "SIGNALBOX_STATE=/var/lib/signalbox\n",
+            "DATABASE_URL=sqlite:/var/lib/signalbox/",
+            "LOKI_URL=http://loki.internal:3100\n",
+        ] {
+            assert!(files[1].contains(line), "{line}: {files:?}");
+        }
+        assert_eq!(files[2..], ["/run/secrets/signalbox"], "the last wins");
+    }
+}
+
 #[test]
 fn the_checks_of_the_flake_are_those_of_ci_run() {
     let Some(checks) = evaluated(&format!(".#checks.{SYSTEM}"), "builtins.attrNames") else { return };

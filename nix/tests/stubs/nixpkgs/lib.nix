@@ -42,7 +42,24 @@ builtins
     builtins.concatStringsSep by (map f list);
   escapeShellArg = text: "'${toString text}'";
   escapeShellArgs = concatMapStringsSep " " escapeShellArg;
-  getExe = package: "${package}/bin/${package.meta.mainProgram}";
+  getExe = package: getExe' package package.meta.mainProgram;
+  getExe' = package: program: "${package}/bin/${program}";
+  # A NixOS module's options as they are written; nobody checks a value's type here.
+  mkOption = option: option;
+  mkEnableOption = description: {
+    default = false;
+    inherit description;
+  };
+  mkIf = condition: value: if condition then value else { };
+  literalExpression = text: text;
+  types = {
+    package = "package";
+    path = "path";
+    str = "str";
+    attrsOf = of: "attrsOf ${of}";
+    listOf = of: "listOf ${of}";
+    nullOr = of: "nullOr ${of}";
+  };
   licenses.asl20.spdxId = "Apache-2.0";
   fileset = {
     unions = map (
