@@ -24,7 +24,8 @@ const LOCAL_METRICS_IN: &[&str] = &["otlp", "prometheus/self", "prometheus/targe
 const METRICS_OUT: &[&str] = &["prometheus_remote_write", "prometheus"];
 const TEMPO: &[&str] = &["otlp_http/tempo"];
 const LOKI: &[&str] = &["otlp_http/loki"];
-const LGTM_METRICS_IN: &[&str] = &["otlp", "prometheus/self", "prometheus/targets", "span_metrics"];
+const LGTM_IN: &[&str] = &["otlp", "faro"];
+const LGTM_METRICS_IN: &[&str] = &["otlp", "prometheus/self", "prometheus/targets", "span_metrics", "service_graph"];
 
 /// The combinations that are promised (configs/README.md).
 const COMBINATIONS: &[Expect] = &[
@@ -43,9 +44,9 @@ const COMBINATIONS: &[Expect] = &[
     Expect {
         files: &["core", "lgtm"],
         pipelines: &[
-            ("traces", OTLP, TEMPO),
-            ("traces/metrics", OTLP, &["span_metrics"]),
-            ("logs", OTLP, LOKI),
+            ("traces", LGTM_IN, TEMPO),
+            ("traces/metrics", LGTM_IN, &["span_metrics", "service_graph"]),
+            ("logs", LGTM_IN, LOKI),
             ("metrics", LGTM_METRICS_IN, METRICS_OUT),
             ("metrics/host", &["hostmetrics"], METRICS_OUT),
         ],
@@ -55,26 +56,10 @@ const COMBINATIONS: &[Expect] = &[
     Expect {
         files: &["core", "lgtm", "tail-sampling", "lgtm-tail-sampling"],
         pipelines: &[
-            ("traces", OTLP, TEMPO),
-            ("traces/metrics", OTLP, &["span_metrics"]),
-            ("logs", OTLP, LOKI),
+            ("traces", LGTM_IN, TEMPO),
+            ("traces/metrics", LGTM_IN, &["span_metrics", "service_graph"]),
+            ("logs", LGTM_IN, LOKI),
             ("metrics", LGTM_METRICS_IN, METRICS_OUT),
-            ("metrics/host", &["hostmetrics"], METRICS_OUT),
-        ],
-        emails: true,
-        adot: false,
-    },
-    Expect {
-        files: &["core", "lgtm", "lgtm-contrib"],
-        pipelines: &[
-            ("traces", &["otlp", "faro"], TEMPO),
-            ("traces/metrics", &["otlp", "faro"], &["span_metrics", "service_graph"]),
-            ("logs", &["otlp", "faro"], LOKI),
-            (
-                "metrics",
-                &["otlp", "prometheus/self", "prometheus/targets", "span_metrics", "service_graph"],
-                METRICS_OUT,
-            ),
             ("metrics/host", &["hostmetrics"], METRICS_OUT),
         ],
         emails: true,

@@ -33,6 +33,11 @@ fn the_lgtm_variant_keeps_the_contract_under_a_spike() {
         let named = output.contains(&format!("skipped: {program}"));
         assert_eq!(named, programs::find(program).is_none(), "`{program}`:\n{output}");
     }
+    let checks = [("nginx", "browser: "), ("postgres", "PostgreSQL: "), ("node-exporter", "node exporter: ")];
+    for (program, check) in checks {
+        let there = programs::find_or_say(program).is_some();
+        assert!(!there || output.contains(&format!("ok    {check}")), "`{check}` was not checked:\n{output}");
+    }
 }
 
 /// Not in TMPDIR: as root, PostgreSQL's user must be able to enter it, and the one of `nix develop` is root's alone.
@@ -40,10 +45,8 @@ fn state() -> tempfile::TempDir {
     tempfile::tempdir_in("/tmp").unwrap()
 }
 
-/// Mimir's query API, or that of the Prometheus in its place.
 async fn query(stack: &Stack, query: &str) -> Option<Vec<Value>> {
-    let base = if stack.has("mimir") { facts::setting("MIMIR_URL") } else { facts::setting("PROMETHEUS_URL") };
-    let answer = stack.get(&format!("{base}/prometheus/api/v1/query"), &[("query", query)]).await?;
+    let answer = stack.get(&format!("{}/query", stack.query_api()), &[("query", query)]).await?;
     answer["data"]["result"].as_array().filter(|found| !found.is_empty()).cloned()
 }
 
@@ -61,6 +64,13 @@ async fn every_program_beside_the_core_does_its_part() {
     let task = json!({ "title": "kept in PostgreSQL" });
     let answer = stack.client().post(url("/tasks")).json(&task).send().await.unwrap();
     assert!(answer.status().is_success(), "nginx, /tasks: {answer:?}");
+    // Faro: a page from elsewhere may not post with a browser of ours.
+    for (origin, allowed) in [("http://elsewhere.example", false), (&*facts::setting("PUBLIC_URL"), true)] {
+        let asked = stack.client().request(reqwest::Method::OPTIONS, url("/collect")).header("Origin", origin);
+        let answer = asked.header("Access-Control-Request-Method", "POST").send().await.unwrap();
+        let said = answer.headers().get("Access-Control-Allow-Origin").map(|value| value.to_str().unwrap());
+        assert_eq!(said, allowed.then_some(origin));
+    }
     // PostgreSQL: what was sent is a row there.
     assert!(rows_in_postgresql("SELECT title FROM tasks").contains("kept in PostgreSQL"));
     // The node exporter's scrape, the host's metrics, and metrics made of spans.

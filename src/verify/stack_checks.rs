@@ -1,18 +1,18 @@
 //! Checks of what the real stacks add to the contract: loaded rules, the collector's own metrics, and the further legs
 //! of `lgtm`. Called by `verify::run`. What AWS, Grafana or Pyroscope has stands in a file of its own.
 
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use crate::cli::Stack;
 use crate::facts;
 use crate::telemetry::names::prometheus::label;
 use crate::telemetry::names::{SERVICE_APP, attr};
 
-use super::backends::Leg;
 use super::backends::prometheus::Prometheus;
+use super::backends::{Leg, LogQuery};
 use super::check::{Check, Finding};
 use super::contract::Proof;
-use super::marked::Sender;
+use super::marked::{Marked, Sender};
 use super::plan::Plan;
 use super::traffic::TaskLife;
 
@@ -27,6 +27,7 @@ pub(crate) fn checks<'a>(proof: Proof<'a>, plan: &'a Plan, stack: Stack, life: &
         checks.extend(plan.prometheus.iter().flat_map(|prometheus| lgtm_metrics(proof, prometheus)));
         checks.push(postgresql(proof, life));
         checks.push(nginx(proof));
+        checks.push(browser(proof));
     }
     checks
 }
@@ -65,17 +66,6 @@ fn lgtm_metrics<'a>(proof: Proof<'a>, prometheus: &'a Prometheus) -> Vec<Check<'
         })
     };
     let route = label(attr::HTTP_ROUTE);
-    let graph = "service graph: requests between services";
-    let graph = Check::new(&[Leg::Metrics], graph, Instant::now(), proof.within, async move || {
-        let count = prometheus.value("count(traces_service_graph_request_total)").await?;
-        Ok(match count {
-            Some(_) => Finding::Found,
-            None => Finding::Pointless(
-                "no traces_service_graph_request_total: neither this collector nor Tempo's generator makes it"
-                    .to_owned(),
-            ),
-        })
-    });
     let node = "node exporter: its metrics arrive";
     let node = Check::new(&[Leg::Metrics], node, Instant::now(), proof.within, async move || {
         match prometheus.value("max(up{job=\"node-exporter\"})").await? {
@@ -91,7 +81,7 @@ fn lgtm_metrics<'a>(proof: Proof<'a>, prometheus: &'a Prometheus) -> Vec<Check<'
     });
     vec![
         there("span metrics: calls by route", format!("traces_span_metrics_calls_total{{{route}=\"/work\"}}")),
-        graph,
+        there("service graph: requests between services", "traces_service_graph_request_total".to_owned()),
         node,
         there("host metrics: CPU of the host", "system_cpu_time_seconds_total".to_owned()),
     ]
@@ -138,5 +128,74 @@ fn nginx(proof: Proof<'_>) -> Check<'_> {
         let spans = proof.backend.trace(&sent.trace_id).await?;
         let there = spans.iter().any(|span| span.service == SERVICE_APP);
         Ok(Finding::when(there, || format!("no span of {SERVICE_APP} in trace {}", sent.trace_id)))
+    })
+}
+
+/// Name under which `verify` plays a browser.
+const BROWSER: &str = "signalbox-verify";
+
+/// A page's request through nginx, and what the Faro SDK in that page tells of it: one trace, the service below the
+/// browser, the browser's log in it.
+fn browser(proof: Proof<'_>) -> Check<'_> {
+    let name = "browser: its span, its log and the service's span in one trace";
+    let mut sent = None;
+    Check::new(&[Leg::Traces, Leg::Logs], name, Instant::now(), proof.within, async move || {
+        let url = facts::setting("PUBLIC_URL");
+        if url.is_empty() {
+            return Ok(Finding::Pointless("PUBLIC_URL is not set".to_owned()));
+        }
+        if sent.is_none() {
+            let Ok(sender) = Sender::new(&url, proof.run_id) else {
+                return Ok(Finding::Never("cannot make an HTTP client".to_owned()));
+            };
+            let page = sender.send("GET", "/rolldice", None).await;
+            let told = sender.send("POST", "/collect", Some(&faro(&page, proof.run_id))).await;
+            sent = Some((page, told));
+        }
+        let Some((page, told)) = &sent else { return Ok(Finding::Missing("nothing sent".to_owned())) };
+        match &told.answer {
+            Err(why) => return Ok(Finding::Pointless(format!("nginx does not run (PUBLIC_URL={url}: {why})"))),
+            Ok(answer) if !(200..300).contains(&answer.status) => {
+                return Ok(Finding::Never(format!("PUBLIC_URL={url}/collect answered {}", answer.status)));
+            }
+            Ok(_) => {}
+        }
+        let trace_id = &page.trace_id;
+        let spans = proof.backend.trace(trace_id).await?;
+        if !spans.iter().any(|span| span.service == BROWSER && span.id == page.span_id) {
+            return Ok(Finding::Missing(format!("no span of the browser in trace {trace_id}")));
+        }
+        if !spans.iter().any(|span| span.service == SERVICE_APP && span.parent.as_ref() == Some(&page.span_id)) {
+            return Ok(Finding::Missing(format!("no span of {SERVICE_APP} below the browser's in trace {trace_id}")));
+        }
+        let logs = proof.backend.logs(LogQuery { service: BROWSER, trace_id, ..LogQuery::default() }).await?;
+        Ok(Finding::when(!logs.is_empty(), || format!("no log of the browser in trace {trace_id}")))
+    })
+}
+
+/// What the Faro web SDK posts after a page's request: its span and a line of the console, as
+/// `receiver/faroreceiver` of opentelemetry-collector-contrib reads it.
+fn faro(page: &Marked, run_id: &str) -> serde_json::Value {
+    let nanoseconds = |unix_ms: f64| format!("{unix_ms:.0}000000");
+    serde_json::json!({
+        "meta": { "app": { "name": BROWSER }, "session": { "id": run_id } },
+        "logs": [{
+            "level": "info",
+            "message": format!("verify {run_id}"),
+            "timestamp": humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
+            "trace": { "trace_id": page.trace_id, "span_id": page.span_id },
+        }],
+        "traces": { "resourceSpans": [{
+            "resource": { "attributes": [{ "key": "service.name", "value": { "stringValue": BROWSER } }] },
+            "scopeSpans": [{ "scope": { "name": BROWSER }, "spans": [{
+                "traceId": page.trace_id,
+                "spanId": page.span_id,
+                "name": "GET",
+                "kind": 3,
+                "startTimeUnixNano": nanoseconds(page.sent_unix_ms),
+                "endTimeUnixNano": nanoseconds(super::unix_ms()),
+                "attributes": [{ "key": attr::VERIFY_ID, "value": { "stringValue": run_id } }],
+            }] }],
+        }] },
     })
 }

@@ -61,8 +61,7 @@ locals {
     }
   }
   commands = {
-    # contrib: browsers' telemetry comes through it.
-    collector = ["--config=${local.etc}/collector/core.yaml", "--config=${local.etc}/collector/lgtm.yaml", "--config=${local.etc}/collector/lgtm-contrib.yaml"]
+    collector = ["--config=${local.etc}/collector/core.yaml", "--config=${local.etc}/collector/lgtm.yaml"]
     loki      = ["-config.file=${local.etc}/loki/loki.yaml", "-config.expand-env=true", "-store.object-prefix=loki/"]
     tempo     = ["-config.file=${local.etc}/tempo/tempo.yaml", "-config.expand-env=true", "-target=all", "-storage.trace.s3.prefix=tempo"]
     mimir     = ["-config.file=${local.etc}/mimir/mimir.yaml", "-config.expand-env=true", "-blocks-storage.storage-prefix=mimir"]

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
+use signalbox::facts;
 
 use super::programs;
 
@@ -20,6 +21,7 @@ const NEEDED: &[&str] = &["process-compose", "prometheus", "loki", "otelcol"];
 
 /// A running stack.
 pub(crate) struct Stack {
+    variant: String,
     child: Child,
     folder: PathBuf,
     lines: Arc<Mutex<Vec<String>>>,
@@ -46,7 +48,8 @@ impl Stack {
             read(child.stderr.take().unwrap(), Arc::clone(&lines)),
         ];
         let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(10)).build().unwrap();
-        Self { child, folder: folder.to_owned(), lines, readers, client, present: OnceLock::new() }
+        let variant = args.first().copied().unwrap_or("core").to_owned();
+        Self { variant, child, folder: folder.to_owned(), lines, readers, client, present: OnceLock::new() }
     }
 
     /// Starts a stack and waits until it says that everything is ready.
@@ -144,6 +147,12 @@ impl Stack {
         })
         .await;
         started.elapsed()
+    }
+
+    /// Where Prometheus' query API is: Mimir's, or that of the Prometheus in its place, below a prefix like Mimir's.
+    pub(crate) fn query_api(&self) -> String {
+        let base = if self.has("mimir") { facts::setting("MIMIR_URL") } else { facts::setting("PROMETHEUS_URL") };
+        if self.variant == "lgtm" { base + "/prometheus/api/v1" } else { base + "/api/v1" }
     }
 
     /// The JSON answer of a program, or nothing where it does not answer 2xx.
