@@ -77,7 +77,11 @@ const COMBINATIONS: &[Expect] = &[
     },
     Expect {
         files: &["core", "aws-local"],
-        pipelines: &[("traces", OTLP, TEMPO), ("logs", OTLP, LOKI), ("metrics", METRICS_IN, METRICS_OUT)],
+        pipelines: &[
+            ("traces", OTLP, &["awsxray", "otlp_http/tempo"]),
+            ("logs", OTLP, LOKI),
+            ("metrics", METRICS_IN, METRICS_OUT),
+        ],
         emails: false,
         adot: true,
     },
@@ -183,7 +187,7 @@ fn what_stands_in_several_files_is_the_same() {
     assert_eq!(tempo["sending_queue"], loki["sending_queue"]);
     assert_eq!(tempo["retry_on_failure"], loki["retry_on_failure"]);
     let (aws, stand_in) = (file("aws"), file("aws-local"));
-    for pointer in ["/extensions", "/exporters/prometheus_remote_write", "/service/extensions"] {
+    for pointer in ["/extensions", "/exporters/prometheus_remote_write", "/exporters/awsxray", "/service/extensions"] {
         assert_eq!(aws.pointer(pointer), stand_in.pointer(pointer), "aws.yaml, aws-local.yaml: {pointer}");
     }
 }

@@ -37,7 +37,7 @@ fn every_process_has_a_rotating_log_and_says_when_it_is_ready() {
 
 #[test]
 fn every_process_is_a_program_of_the_stack_on_its_own_ports() {
-    let number = regex::Regex::new(r"(?:127\.0\.0\.1:|\$\{SIGNALBOX_BIND\}:|port )(\d+)").unwrap();
+    let number = regex::Regex::new(r"(?:127\.0\.0\.1:|\$\{SIGNALBOX_BIND\}:|port (?:\$\{\w+:-)?)(\d+)").unwrap();
     for name in VARIANTS {
         for (process, says) in variant(name) {
             let mut ports: Vec<u16> = facts::program(&process).ports.values().copied().collect();

@@ -93,4 +93,7 @@ fn the_aws_variant_keeps_the_contract() {
     let (status, output) =
         Stack::start(state.path(), &["aws", "--for", "40s", "--verify"]).end(Duration::from_secs(400));
     assert!(status.success(), "{status}\n{output}");
+    for check in ["GET /work: segment in X-Ray", "X-Ray: a segment sent through the daemon"] {
+        assert!(output.contains(&format!("ok    {check}")), "`{check}` was not checked:\n{output}");
+    }
 }

@@ -11,26 +11,17 @@ use super::backends::aws::Aws;
 use super::backends::xray::{self, Segment, XRay};
 use super::check::{Check, Finding, Signal};
 use super::contract::{Proof, Sent};
-use super::plan::Plan;
 
 /// Address of the X-Ray daemon, as its SDKs read it.
 const DAEMON_VARIABLE: &str = "AWS_XRAY_DAEMON_ADDRESS";
 
 /// The checks of AWS.
-pub(crate) fn checks<'a>(proof: Proof<'a>, plan: &'a Plan, sent: &'a [Sent]) -> Vec<Check<'a>> {
+pub(crate) fn checks<'a>(proof: Proof<'a>, sent: &'a [Sent]) -> Vec<Check<'a>> {
     let mut checks = Vec::new();
     match XRay::from_env() {
         Ok(xray) => {
             checks.push(daemon(proof, xray.clone()));
-            // Traces are elsewhere only where the collector has no exporter for X-Ray.
-            match plan.backends.traces {
-                Some(_) => checks.push(pointless(
-                    proof,
-                    "X-Ray: a segment of each request",
-                    format!("this collector has no awsxray exporter; traces are in {}", proof.backend.traces_name()),
-                )),
-                None => checks.extend(sent.iter().map(|sent| segment(proof, xray.clone(), sent))),
-            }
+            checks.extend(sent.iter().map(|sent| segment(proof, xray.clone(), sent)));
         }
         Err(why) => checks.push(pointless(proof, "X-Ray", why)),
     }
