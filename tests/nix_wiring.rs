@@ -331,6 +331,9 @@ fn a_nixos_host_runs_the_service_and_the_collector_as_the_processes_do() {
         }
         assert_eq!(files[2..], ["/run/secrets/signalbox"], "the last wins");
     }
+    let other = nixos_services(r#"{ enable = true; environment.DATABASE_URL = "postgres://db/signalbox"; }"#).unwrap();
+    let own = texts(&other["signalbox"], "EnvironmentFile")[1];
+    assert!(own.contains("DATABASE_URL=postgres://db/signalbox\n") && !own.contains("sqlite"), "{own}");
 }
 
 #[test]

@@ -86,7 +86,7 @@ async fn the_aws_variant_delivers_to_every_stand_in() {
 #[test]
 #[ignore = "needs the real backends: just stack-test"]
 fn the_aws_variant_keeps_the_contract() {
-    if !can_run(&["moto_server", "versitygw"]) {
+    if !can_run(&["moto_server", "versitygw", "xray-daemon"]) {
         return;
     }
     let state = tempfile::tempdir().unwrap();

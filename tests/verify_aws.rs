@@ -157,3 +157,13 @@ async fn without_keys_the_missing_variable_is_named() {
     has(&text, "skip  X-Ray: AWS_ACCESS_KEY_ID is not set");
     has(&text, "skip  CloudWatch Logs: AWS_ACCESS_KEY_ID is not set");
 }
+
+#[tokio::test]
+async fn a_stand_in_that_does_not_run_is_named_and_not_asked() {
+    let url = nobody();
+    let text = text(&verify(&url, &[]).await);
+    for service in ["X-Ray", "CloudWatch Logs"] {
+        has(&text, &format!("skip  {service}: does not run (AWS_ENDPOINT_URL={url}: Connection refused"));
+    }
+    assert!(!text.contains("segment in X-Ray"), "{text}");
+}

@@ -53,6 +53,8 @@ use Emitter::{App, Load};
 pub const SERVICE_APP: &str = "signalbox-app";
 /// `service.name` of the load tester.
 pub const SERVICE_LOAD: &str = "signalbox-load";
+/// `service.name` under which `verify` sends of its own: as a browser, and to the X-Ray daemon.
+pub const SERVICE_VERIFY: &str = "signalbox-verify";
 /// Instrumentation scope of everything that signalbox emits itself.
 pub const SCOPE: &str = "signalbox";
 

@@ -16,16 +16,16 @@ use super::contract::{Proof, Sent};
 const DAEMON_VARIABLE: &str = "AWS_XRAY_DAEMON_ADDRESS";
 
 /// The checks of AWS.
-pub(crate) fn checks<'a>(proof: Proof<'a>, sent: &'a [Sent]) -> Vec<Check<'a>> {
+pub(crate) async fn checks<'a>(proof: Proof<'a>, sent: &'a [Sent]) -> Vec<Check<'a>> {
     let mut checks = Vec::new();
-    match XRay::from_env() {
+    match XRay::there().await {
         Ok(xray) => {
             checks.push(daemon(proof, xray.clone()));
             checks.extend(sent.iter().map(|sent| segment(proof, xray.clone(), sent)));
         }
         Err(why) => checks.push(pointless(proof, "X-Ray", why)),
     }
-    checks.push(match Aws::from_env("logs") {
+    checks.push(match Aws::there("logs").await {
         Ok(logs) => cloudwatch(proof, logs, sent),
         Err(why) => pointless(proof, "CloudWatch Logs", why),
     });

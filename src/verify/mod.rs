@@ -118,7 +118,7 @@ async fn prove(proof: Proof<'_>, plan: &Plan, sender: &Sender, after_spike: bool
         checks.extend(profile_checks::checks(proof, profiles, busy));
     }
     if args.stack == Stack::Aws {
-        checks.extend(aws_checks::checks(proof, &sent));
+        checks.extend(aws_checks::checks(proof, &sent).await);
     }
     if let Some(grafana) = &plan.grafana {
         checks.extend(grafana_checks::checks(proof, grafana, args.stack).await);

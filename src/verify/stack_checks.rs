@@ -6,7 +6,7 @@ use std::time::{Instant, SystemTime};
 use crate::cli::Stack;
 use crate::facts;
 use crate::telemetry::names::prometheus::label;
-use crate::telemetry::names::{SERVICE_APP, attr};
+use crate::telemetry::names::{SERVICE_APP, SERVICE_VERIFY, attr};
 
 use super::backends::prometheus::Prometheus;
 use super::backends::{Leg, LogQuery};
@@ -131,9 +131,6 @@ fn nginx(proof: Proof<'_>) -> Check<'_> {
     })
 }
 
-/// Name under which `verify` plays a browser.
-const BROWSER: &str = "signalbox-verify";
-
 /// A page's request through nginx, and what the Faro SDK in that page tells of it: one trace, the service below the
 /// browser, the browser's log in it.
 fn browser(proof: Proof<'_>) -> Check<'_> {
@@ -154,7 +151,10 @@ fn browser(proof: Proof<'_>) -> Check<'_> {
         }
         let Some((page, told)) = &sent else { return Ok(Finding::Missing("nothing sent".to_owned())) };
         match &told.answer {
-            Err(why) => return Ok(Finding::Pointless(format!("nginx does not run (PUBLIC_URL={url}: {why})"))),
+            Err(why) if page.answer.is_err() => {
+                return Ok(Finding::Pointless(format!("nginx does not run (PUBLIC_URL={url}: {why})")));
+            }
+            Err(why) => return Ok(Finding::Never(format!("PUBLIC_URL={url}/collect: {why}"))),
             Ok(answer) if !(200..300).contains(&answer.status) => {
                 return Ok(Finding::Never(format!("PUBLIC_URL={url}/collect answered {}", answer.status)));
             }
@@ -162,13 +162,13 @@ fn browser(proof: Proof<'_>) -> Check<'_> {
         }
         let trace_id = &page.trace_id;
         let spans = proof.backend.trace(trace_id).await?;
-        if !spans.iter().any(|span| span.service == BROWSER && span.id == page.span_id) {
+        if !spans.iter().any(|span| span.service == SERVICE_VERIFY && span.id == page.span_id) {
             return Ok(Finding::Missing(format!("no span of the browser in trace {trace_id}")));
         }
         if !spans.iter().any(|span| span.service == SERVICE_APP && span.parent.as_ref() == Some(&page.span_id)) {
             return Ok(Finding::Missing(format!("no span of {SERVICE_APP} below the browser's in trace {trace_id}")));
         }
-        let logs = proof.backend.logs(LogQuery { service: BROWSER, trace_id, ..LogQuery::default() }).await?;
+        let logs = proof.backend.logs(LogQuery { service: SERVICE_VERIFY, trace_id, ..LogQuery::default() }).await?;
         Ok(Finding::when(!logs.is_empty(), || format!("no log of the browser in trace {trace_id}")))
     })
 }
@@ -178,7 +178,7 @@ fn browser(proof: Proof<'_>) -> Check<'_> {
 fn faro(page: &Marked, run_id: &str) -> serde_json::Value {
     let nanoseconds = |unix_ms: f64| format!("{unix_ms:.0}000000");
     serde_json::json!({
-        "meta": { "app": { "name": BROWSER }, "session": { "id": run_id } },
+        "meta": { "app": { "name": SERVICE_VERIFY }, "session": { "id": run_id } },
         "logs": [{
             "level": "info",
             "message": format!("verify {run_id}"),
@@ -186,8 +186,8 @@ fn faro(page: &Marked, run_id: &str) -> serde_json::Value {
             "trace": { "trace_id": page.trace_id, "span_id": page.span_id },
         }],
         "traces": { "resourceSpans": [{
-            "resource": { "attributes": [{ "key": "service.name", "value": { "stringValue": BROWSER } }] },
-            "scopeSpans": [{ "scope": { "name": BROWSER }, "spans": [{
+            "resource": { "attributes": [{ "key": "service.name", "value": { "stringValue": SERVICE_VERIFY } }] },
+            "scopeSpans": [{ "scope": { "name": SERVICE_VERIFY }, "spans": [{
                 "traceId": page.trace_id,
                 "spanId": page.span_id,
                 "name": "GET",

@@ -1,4 +1,4 @@
-//! The AWS API: signed JSON requests, and CloudWatch Logs, which needs no more. Called by `plan` and `xray`.
+//! The AWS API: signed JSON requests, and CloudWatch Logs, which needs no more. Called by `aws_checks` and `xray`.
 //! Keys come from the environment alone: profiles and single sign-on are the AWS command line's
 //! (`eval "$(aws configure export-credentials --format env)"`).
 
@@ -30,7 +30,7 @@ impl Aws {
     ///
     /// # Errors
     /// In words, when something is missing.
-    pub(crate) fn from_env(service: &'static str) -> Result<Self, String> {
+    fn from_env(service: &'static str) -> Result<Self, String> {
         let wanted = |name: &str| env::text(name).ok_or_else(|| format!("{name} is not set"));
         let region = env::text("AWS_REGION").or_else(|| env::text("AWS_DEFAULT_REGION"));
         let region = region.unwrap_or_else(|| facts::setting("AWS_REGION"));
@@ -47,6 +47,23 @@ impl Aws {
         let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
         let http = Http::new(&endpoint, Auth::None).map_err(|error| error.to_string())?;
         Ok(Self { http, host, service, region, keys })
+    }
+
+    /// The service, where somebody listens at its address: a stand-in need not run, as other programs of a stack.
+    ///
+    /// # Errors
+    /// In words, when something is missing or nobody listens.
+    pub(crate) async fn there(service: &'static str) -> Result<Self, String> {
+        let aws = Self::from_env(service)?;
+        let url = reqwest::Url::parse(aws.address()).map_err(|error| error.to_string())?;
+        let place = (url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default());
+        match tokio::net::TcpStream::connect(place).await {
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
+                Err(format!("does not run (AWS_ENDPOINT_URL={}: {error})", aws.address()))
+            }
+            // Anything else the checks say themselves.
+            _ => Ok(aws),
+        }
     }
 
     /// The address.

@@ -5,6 +5,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::net::UdpSocket;
 
+use crate::telemetry::names::SERVICE_VERIFY;
+
 use super::BackendError;
 use super::aws::Aws;
 
@@ -103,9 +105,9 @@ impl XRay {
     /// X-Ray of the account that the environment describes.
     ///
     /// # Errors
-    /// In words, when something is missing.
-    pub(crate) fn from_env() -> Result<Self, String> {
-        Ok(Self { aws: Aws::from_env("xray")? })
+    /// As [`Aws::there`].
+    pub(crate) async fn there() -> Result<Self, String> {
+        Ok(Self { aws: Aws::there("xray").await? })
     }
 
     /// The address.
@@ -130,7 +132,7 @@ impl XRay {
 pub(crate) async fn send_through_daemon(address: &str, id: &str, segment_id: &str) -> std::io::Result<()> {
     let now = super::super::unix_ms() / 1000.0;
     let segment = json!({
-        "name": "signalbox-verify", "id": segment_id, "trace_id": trace_id(id),
+        "name": SERVICE_VERIFY, "id": segment_id, "trace_id": trace_id(id),
         "start_time": now - 0.01, "end_time": now,
     });
     let socket = UdpSocket::bind("127.0.0.1:0").await?;
