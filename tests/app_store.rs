@@ -131,8 +131,7 @@ fn postgres_tool(name: &str) -> Option<PathBuf> {
 
 /// PostgreSQL refuses to run as root: then it runs as `nobody`.
 fn unprivileged(program: &Path, directory: &Path) -> Command {
-    let root = Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout.starts_with(b"0\n"));
-    let mut command = if root {
+    let mut command = if programs::is_root() {
         let chown = Command::new("chown").arg("65534:65534").arg(directory).status().unwrap();
         assert!(chown.success());
         let mut command = Command::new("setpriv");

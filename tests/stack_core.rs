@@ -62,8 +62,7 @@ async fn in_traces(stack: &Stack, trace: &str) -> Option<()> {
 /// Requests that Prometheus has counted so far.
 async fn counted(stack: &Stack) -> Option<f64> {
     let query = "sum(http_server_request_duration_seconds_count{job=\"signalbox-app\", http_route=\"/api/data\"})";
-    let answer = stack.get(&format!("{}/api/v1/query", facts::setting("PROMETHEUS_URL")), &[("query", query)]).await?;
-    answer["data"]["result"][0]["value"][1].as_str()?.parse().ok()
+    stack.query(query).await?[0]["value"][1].as_str()?.parse().ok()
 }
 
 #[tokio::test]
@@ -130,6 +129,5 @@ async fn stopping_in_order_loses_nothing_that_is_in_flight() {
 /// What the app that was stopped had counted at its end.
 async fn old_count(stack: &Stack) -> Option<f64> {
     let query = "max(max_over_time(http_server_request_duration_seconds_count{job=\"signalbox-app\", http_route=\"/api/data\"}[10m]))";
-    let answer = stack.get(&format!("{}/api/v1/query", facts::setting("PROMETHEUS_URL")), &[("query", query)]).await?;
-    answer["data"]["result"][0]["value"][1].as_str()?.parse().ok()
+    stack.query(query).await?[0]["value"][1].as_str()?.parse().ok()
 }

@@ -128,12 +128,10 @@ async fn points_are_stored(stack: &Stack, sent: &Sent, run: u64, killed: bool) -
     let refused = *sent.refused_point.lock().unwrap();
     assert!(!killed || refused.is_some(), "nothing was refused: the collector was not away");
     let before: Vec<_> = wanted.iter().filter(|id| killed && Some(**id) < refused).collect();
-    let url = format!("{}/api/v1/query", facts::setting("PROMETHEUS_URL"));
     let query = format!("{}{{run=\"{run}\"}}[1h]", sender::GAUGE);
     stack
         .eventually("the metric points", RECOVERY, async || {
-            let answer = stack.get(&url, &[("query", &query)]).await?;
-            let samples: Vec<(f64, u64)> = answer["data"]["result"][0]["values"]
+            let samples: Vec<(f64, u64)> = stack.query(&query).await?[0]["values"]
                 .as_array()?
                 .iter()
                 .map(|sample| (sample[0].as_f64().unwrap(), sample[1].as_str().unwrap().parse().unwrap()))

@@ -12,7 +12,7 @@ use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use signalbox::facts;
 
 use support::{Stack, can_run};
@@ -25,7 +25,7 @@ fn the_lgtm_variant_keeps_the_contract_under_a_spike() {
     if !can_run(&[]) {
         return;
     }
-    let state = state();
+    let state = support::state();
     let (status, output) =
         Stack::start(state.path(), &["lgtm", "--for", "40s", "--verify"]).end(Duration::from_secs(400));
     assert!(status.success(), "{status}\n{output}");
@@ -40,23 +40,13 @@ fn the_lgtm_variant_keeps_the_contract_under_a_spike() {
     }
 }
 
-/// Not in TMPDIR: as root, PostgreSQL's user must be able to enter it, and the one of `nix develop` is root's alone.
-fn state() -> tempfile::TempDir {
-    tempfile::tempdir_in("/tmp").unwrap()
-}
-
-async fn query(stack: &Stack, query: &str) -> Option<Vec<Value>> {
-    let answer = stack.get(&format!("{}/query", stack.query_api()), &[("query", query)]).await?;
-    answer["data"]["result"].as_array().filter(|found| !found.is_empty()).cloned()
-}
-
 #[tokio::test]
 #[ignore = "needs the real backends: just stack-test"]
 async fn every_program_beside_the_core_does_its_part() {
     if !can_run(&["postgres", "node-exporter", "nginx"]) {
         return;
     }
-    let state = state();
+    let state = support::state();
     let stack = Stack::ready(state.path(), &["lgtm"]);
     let url = |path: &str| format!("http://127.0.0.1:{}{path}", facts::port("nginx", "http"));
 
@@ -80,7 +70,9 @@ async fn every_program_beside_the_core_does_its_part() {
         "system_memory_usage_bytes",
         "traces_span_metrics_calls_total{service_name=\"signalbox-app\"} or traces_span_metrics_calls_total{job=\"signalbox-app\"}",
     ] {
-        stack.eventually(metric, SOON, async || query(&stack, metric).await).await;
+        stack
+            .eventually(metric, SOON, async || (!stack.query(metric).await?.as_array()?.is_empty()).then_some(()))
+            .await;
     }
     // A real Prometheus that pulls finds the service's metrics, with exemplars.
     let pulling = Pulling::start(state.path());

@@ -174,8 +174,7 @@ async fn every_panel_of_lgtm_has_data() {
 }
 
 async fn every_panel_has_data(variant: &str) {
-    // Not in TMPDIR: as tests/stack_lgtm.rs.
-    let state = tempfile::tempdir_in("/tmp").unwrap();
+    let state = support::state();
     let stack = Stack::ready(state.path(), &[variant]);
     if expected(variant, Needs::Browser) {
         a_browser_tells(&stack).await;

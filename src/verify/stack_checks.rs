@@ -102,22 +102,30 @@ fn postgresql<'a>(proof: Proof<'a>, life: &'a TaskLife) -> Check<'a> {
     })
 }
 
+/// nginx' address and who sends through it, or what a check finds where there is none.
+fn public_door(proof: Proof<'_>) -> Result<(String, Sender), Finding> {
+    let url = facts::setting("PUBLIC_URL");
+    if url.is_empty() {
+        return Err(Finding::Pointless("PUBLIC_URL is not set".to_owned()));
+    }
+    let sender = Sender::new(&url, proof.run_id);
+    sender.map(|sender| (url, sender)).map_err(|_| Finding::Never("cannot make an HTTP client".to_owned()))
+}
+
 /// A request through nginx has its span in the same trace.
 fn nginx(proof: Proof<'_>) -> Check<'_> {
+    let door = public_door(proof);
     let mut sent = None;
     let since = Instant::now();
     Check::new(&[Leg::Traces], "nginx: a request through it has its span", since, proof.within, async move || {
-        let url = facts::setting("PUBLIC_URL");
-        if url.is_empty() {
-            return Ok(Finding::Pointless("PUBLIC_URL is not set".to_owned()));
-        }
-        if sent.is_none() {
-            let Ok(sender) = Sender::new(&url, proof.run_id) else {
-                return Ok(Finding::Never("cannot make an HTTP client".to_owned()));
-            };
-            sent = Some(sender.send("GET", "/rolldice", None).await);
-        }
-        let Some(sent) = &sent else { return Ok(Finding::Missing("nothing sent".to_owned())) };
+        let (url, sender) = match &door {
+            Ok(door) => door,
+            Err(finding) => return Ok(finding.clone()),
+        };
+        let sent = match &mut sent {
+            Some(sent) => sent,
+            none => none.insert(sender.send("GET", "/rolldice", None).await),
+        };
         match &sent.answer {
             Err(why) => return Ok(Finding::Pointless(format!("does not run (PUBLIC_URL={url}: {why})"))),
             Ok(answer) if answer.status != 200 => {
@@ -135,21 +143,21 @@ fn nginx(proof: Proof<'_>) -> Check<'_> {
 /// browser, the browser's log in it.
 fn browser(proof: Proof<'_>) -> Check<'_> {
     let name = "browser: its span, its log and the service's span in one trace";
+    let door = public_door(proof);
     let mut sent = None;
     Check::new(&[Leg::Traces, Leg::Logs], name, Instant::now(), proof.within, async move || {
-        let url = facts::setting("PUBLIC_URL");
-        if url.is_empty() {
-            return Ok(Finding::Pointless("PUBLIC_URL is not set".to_owned()));
-        }
-        if sent.is_none() {
-            let Ok(sender) = Sender::new(&url, proof.run_id) else {
-                return Ok(Finding::Never("cannot make an HTTP client".to_owned()));
-            };
-            let page = sender.send("GET", "/rolldice", None).await;
-            let told = sender.send("POST", "/collect", Some(&faro(&page, proof.run_id))).await;
-            sent = Some((page, told));
-        }
-        let Some((page, told)) = &sent else { return Ok(Finding::Missing("nothing sent".to_owned())) };
+        let (url, sender) = match &door {
+            Ok(door) => door,
+            Err(finding) => return Ok(finding.clone()),
+        };
+        let (page, told) = match &mut sent {
+            Some(sent) => sent,
+            none => {
+                let page = sender.send("GET", "/rolldice", None).await;
+                let told = sender.send("POST", "/collect", Some(&faro(&page, proof.run_id))).await;
+                none.insert((page, told))
+            }
+        };
         match &told.answer {
             Err(why) if page.answer.is_err() => {
                 return Ok(Finding::Pointless(format!("nginx does not run (PUBLIC_URL={url}: {why})")));

@@ -34,6 +34,11 @@ pub(crate) fn not_run(program: &str) {
     assert_ne!(std::env::var("SIGNALBOX_REQUIRE").as_deref(), Ok("all"), "{program} is required and missing");
 }
 
+/// Whether this is root, whom PostgreSQL refuses to run as.
+pub(crate) fn is_root() -> bool {
+    Command::new("id").arg("-u").output().is_ok_and(|output| output.stdout == b"0\n")
+}
+
 /// A running program; a test that ends, however it does, leaves none behind.
 pub(crate) struct Running(pub(crate) Child);
 

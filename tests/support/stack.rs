@@ -35,6 +35,12 @@ pub(crate) fn can_run(also: &[&str]) -> bool {
     NEEDED.iter().chain(also).all(|program| programs::find_or_say(program).is_some())
 }
 
+/// A folder for a stack with PostgreSQL. Not in TMPDIR: as root, its user must be able to enter it, and the one of
+/// `nix develop` is root's alone.
+pub(crate) fn state() -> tempfile::TempDir {
+    tempfile::tempdir_in("/tmp").unwrap()
+}
+
 impl Stack {
     /// Starts `backends/stack` with its data in `folder`; what it prints is kept and shown.
     pub(crate) fn start(folder: &Path, args: &[&str]) -> Self {
@@ -153,6 +159,12 @@ impl Stack {
     pub(crate) fn query_api(&self) -> String {
         let base = if self.has("mimir") { facts::setting("MIMIR_URL") } else { facts::setting("PROMETHEUS_URL") };
         if self.variant == "lgtm" { base + "/prometheus/api/v1" } else { base + "/api/v1" }
+    }
+
+    /// The result of an instant query of that API.
+    pub(crate) async fn query(&self, query: &str) -> Option<Value> {
+        let mut answer = self.get(&format!("{}/query", self.query_api()), &[("query", query)]).await?;
+        Some(answer["data"]["result"].take())
     }
 
     /// The JSON answer of a program, or nothing where it does not answer 2xx.

@@ -26,11 +26,12 @@ pub(crate) struct Aws {
 }
 
 impl Aws {
-    /// The service as the environment describes it: `AWS_ENDPOINT_URL`, `AWS_REGION` and keys.
+    /// The service as the environment describes it (`AWS_ENDPOINT_URL`, `AWS_REGION` and keys), where somebody listens at its
+    /// address: a stand-in need not run, as other programs of a stack.
     ///
     /// # Errors
-    /// In words, when something is missing.
-    fn from_env(service: &'static str) -> Result<Self, String> {
+    /// In words, when something is missing or nobody listens.
+    pub(crate) async fn there(service: &'static str) -> Result<Self, String> {
         let wanted = |name: &str| env::text(name).ok_or_else(|| format!("{name} is not set"));
         let region = env::text("AWS_REGION").or_else(|| env::text("AWS_DEFAULT_REGION"));
         let region = region.unwrap_or_else(|| facts::setting("AWS_REGION"));
@@ -43,26 +44,15 @@ impl Aws {
         let endpoint = env::text(&own).or_else(|| env::text("AWS_ENDPOINT_URL"));
         let endpoint = endpoint.unwrap_or_else(|| format!("https://{service}.{region}.amazonaws.com"));
         let url = reqwest::Url::parse(&endpoint).map_err(|error| format!("AWS_ENDPOINT_URL={endpoint}: {error}"))?;
-        let host = url.host_str().unwrap_or_default();
-        let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+        let name = url.host_str().unwrap_or_default();
+        let host = url.port().map_or_else(|| name.to_owned(), |port| format!("{name}:{port}"));
         let http = Http::new(&endpoint, Auth::None).map_err(|error| error.to_string())?;
-        Ok(Self { http, host, service, region, keys })
-    }
-
-    /// The service, where somebody listens at its address: a stand-in need not run, as other programs of a stack.
-    ///
-    /// # Errors
-    /// In words, when something is missing or nobody listens.
-    pub(crate) async fn there(service: &'static str) -> Result<Self, String> {
-        let aws = Self::from_env(service)?;
-        let url = reqwest::Url::parse(aws.address()).map_err(|error| error.to_string())?;
-        let place = (url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or_default());
-        match tokio::net::TcpStream::connect(place).await {
+        match tokio::net::TcpStream::connect((name, url.port_or_known_default().unwrap_or_default())).await {
             Err(error) if error.kind() == std::io::ErrorKind::ConnectionRefused => {
-                Err(format!("does not run (AWS_ENDPOINT_URL={}: {error})", aws.address()))
+                Err(format!("does not run (AWS_ENDPOINT_URL={}: {error})", http.base()))
             }
             // Anything else the checks say themselves.
-            _ => Ok(aws),
+            _ => Ok(Self { http, host, service, region, keys }),
         }
     }
 
